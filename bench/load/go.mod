@@ -1,0 +1,3 @@
+module tpbox.dev/bench/load
+
+go 1.24

@@ -1,0 +1,18 @@
+"""The helper's entrypoint: `/usr/bin/python3 -I /opt/tpbox [move | copy TREES]`."""
+
+import sys
+
+import copier
+import mover
+from supervisor import main
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case []:
+            sys.exit(main())
+        case ["move"]:
+            sys.exit(mover.main())
+        case ["copy", trees]:
+            sys.exit(copier.main(trees))
+        case unknown:
+            sys.exit(f"tpbox: unknown arguments {unknown}; known: move, copy TREES")

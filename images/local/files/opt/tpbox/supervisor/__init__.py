@@ -1,0 +1,25 @@
+"""The helper's supervisor: it keeps one network namespace joined to one Pod.
+
+Commands come in on stdin and events go out on stdout, a JSON object a line each (docs/architecture.md, "The control
+channel"). The end of stdin, `stop` and SIGTERM end it with 0; a first link that cannot be made ends it with 1.
+
+    protocol    the commands and events
+    session     the loop: link, remote info, engine, and anew with a back-off
+    link        kubectl port-forward, ssh, the heartbeat
+    sshuttle    the engine
+    volumes     sshfs and the copier
+    netns       addresses, resolver, hosts file and firewall of the namespace
+    children    the one door to other programs
+    init        PID 1
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from supervisor import init, session
+
+
+def main() -> int:
+    """Supervises until the end and returns the exit code."""
+    return init.run(lambda: asyncio.run(session.serve()))

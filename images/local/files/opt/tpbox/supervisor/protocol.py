@@ -1,0 +1,132 @@
+"""The control channel: what the launcher may say, and how events are written.
+
+    command = protocol.parse(line)        # Configure(...) | Stop(); raises Refused
+    protocol.emit("link", state="up", reconnects=0)
+
+docs/architecture.md, "The control channel", is the contract.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+PROTOCOL = 1
+ENGINES = ("sshuttle",)
+
+Emit = Callable[..., None]
+
+
+class Refused(Exception):
+    """The command means nothing; it changes nothing."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address outside the tunnel, which leaves by the Docker bridge."""
+
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if self.address.version == 6 else f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Ssh:
+    port: int
+    user: str
+    private_key: str = field(repr=False)
+    host_key: str
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """`live`: sshfs is wanted, for all volumes but `copies`, which are paths in the pod and directories here."""
+
+    live: bool = False
+    copies: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Configure:
+    session: str
+    namespace: str
+    pod: str
+    ssh: Ssh
+    kubeconfig: dict[str, Any] = field(repr=False)
+    engine: str
+    bypass: tuple[Endpoint, ...]
+    volumes: Volumes
+
+
+@dataclass(frozen=True)
+class Stop:
+    pass
+
+
+def parse(line: bytes) -> Configure | Stop:
+    """The command in one line. Raises Refused, with what is wrong."""
+    try:
+        command = json.loads(line)
+    except ValueError as error:
+        raise Refused(f"not a JSON object: {error}") from error
+    if not isinstance(command, dict):
+        raise Refused("not a JSON object")
+    match command.get("command"):
+        case "configure":
+            return _configure(command)
+        case "stop":
+            return Stop()
+        case other:
+            raise Refused(f"unknown command {other!r}")
+
+
+def endpoint(text: str) -> Endpoint:
+    """`IP:PORT` or `[IPv6]:PORT`. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    return Endpoint(ipaddress.ip_address(host.strip("[]")), int(port))
+
+
+def emit(event: str, **fields: object) -> None:
+    """Writes one event to stdout."""
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
+
+
+def _configure(command: dict[str, Any]) -> Configure:
+    ssh = _get(command, "ssh", dict)
+    engine = _get(command, "engine", dict)
+    volumes = _get(command, "volumes", dict)
+    name = _get(engine, "name", str, "engine.")
+    if name not in ENGINES:
+        raise Refused(f"configure: unknown engine {name!r}; known here: {', '.join(ENGINES)}")
+    try:
+        bypass = tuple(endpoint(text) for text in _get(engine, "bypass", list, "engine."))
+    except (AttributeError, ValueError) as error:
+        raise Refused(f"configure: engine.bypass holds something other than IP:PORT: {error}") from error
+    return Configure(
+        session=_get(command, "session", str),
+        namespace=_get(command, "namespace", str),
+        pod=_get(command, "pod", str),
+        ssh=Ssh(
+            port=_get(ssh, "port", int, "ssh."),
+            user=_get(ssh, "user", str, "ssh."),
+            private_key=_get(ssh, "privateKey", str, "ssh."),
+            host_key=_get(ssh, "hostKey", str, "ssh."),
+        ),
+        kubeconfig=_get(command, "kubeconfig", dict),
+        engine=name,
+        bypass=bypass,
+        volumes=Volumes(_get(volumes, "live", bool, "volumes."), _get(volumes, "copies", dict, "volumes.")),
+    )
+
+
+def _get(found: dict[str, Any], key: str, kind: type, path: str = "") -> Any:
+    if not isinstance(found.get(key), kind):
+        raise Refused(f"configure: {path}{key} is missing or is not of type {kind.__name__}")
+    return found[key]

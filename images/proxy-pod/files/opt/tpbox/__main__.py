@@ -1,0 +1,8 @@
+"""The proxy pod's entrypoint: `/usr/bin/python3 -I /opt/tpbox [attach | snapshot]`."""
+
+import sys
+
+from agent import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,37 @@
+"""The proxy pod's agent: it runs sshd, tells what the Pod is, and ends when its client is gone.
+
+    python3 -I /opt/tpbox             PID 1: the agent; exit code 0 when nobody needs the Pod any more
+    python3 -I /opt/tpbox attach      in an ssh session: the client's line to the agent
+    python3 -I /opt/tpbox snapshot    in an ssh session: the Pod's files for a client that copies them
+
+docs/architecture.md, "The agent", is the contract.
+
+    settings    what the environment asks for
+    serve       the loop
+    channel     info and heartbeat, over a unix socket
+    liveness    the clock that ends the agent
+    pod         what the Pod is: environment, mounts, resolver
+    snapshot    archives of the Pod's volumes
+    sshd        host key, configuration, the running sshd
+    init        PID 1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from agent import channel, init, serve, settings, snapshot
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the agent, `attach` or `snapshot`; returns the exit code."""
+    if list(argv) == ["attach"]:
+        return channel.attach(settings.DIRECTORY / channel.SOCKET)
+    if list(argv) == ["snapshot"]:
+        return snapshot.serve(sys.stdin.buffer, sys.stdout.buffer)
+    if argv:
+        sys.stderr.write(f"tpbox: unknown arguments {list(argv)}; known: attach, snapshot\n")
+        return 2
+    return init.run(lambda: asyncio.run(serve.serve()))

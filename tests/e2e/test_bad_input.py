@@ -1,0 +1,214 @@
+"""Row 5: every wrong word gets one clear error, exit code 2 or 125 (or docker's own), and leaves nothing behind."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e import shop
+from tests.e2e.launcher import CLIENTS, Launcher, error_lines, state_directory
+
+USAGE, TPBOX, NOT_EXECUTABLE, NOT_FOUND = 2, 125, 126, 127
+NOWHERE = "127.0.0.1:1"  # nothing listens on port 1 of the loopback: refused at once
+LIMIT = 40  # seconds
+QUOTA = "no-pods"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A command line and what has to be said about it. `{…}` in a word is something that the tests have made."""
+
+    name: str
+    argv: tuple[str, ...]
+    code: int
+    says: tuple[str, ...]
+    env: dict[str, str] = field(default_factory=dict)
+
+
+PROGRAM = ("--image", CLIENTS, "--", "true")
+HERE = ("run", "--context", "tpbox", "-n", "{namespace}")
+
+
+def run(name: str, code: int, options: str, *says: str) -> Bad:
+    """A wrong option before a right image and program."""
+    return Bad(name, (*HERE, *options.split(), *PROGRAM), code, says)
+
+
+def program(name: str, code: int, options: str, *says: str) -> Bad:
+    """A wrong image or program."""
+    return Bad(name, (*HERE, *options.split()), code, says)
+
+
+def cluster(name: str, code: int, options: str, *says: str, **env: str) -> Bad:
+    """A wrong cluster or namespace."""
+    return Bad(name, ("run", *options.split(), *PROGRAM), code, says, env)
+
+
+TABLE = (
+    # Words of the command line
+    Bad("no-such-command", ("frobnicate",), USAGE, ("frobnicate", "--help")),
+    Bad("cluster-no-such-command", ("cluster", "sideways"), USAGE, ("sideways", "--help")),
+    run("no-such-option", USAGE, "--imagge x", "--imagge", "--help"),
+    program("option-without-value", USAGE, "--image", "--image", "requires an argument"),
+    program("no-image", USAGE, "-- python app.py", "native", "--image"),
+    Bad("shell-without-image", ("shell", "--context", "tpbox"), USAGE, ("--image",)),
+    run("engine-of-later", USAGE, "--engine netstack", "netstack", "sshuttle"),
+    run("engine-unknown", USAGE, "--engine magic", "magic", "sshuttle"),
+    run("method-of-later", USAGE, "--method shim", "shim", "container"),
+    run("grace-no-number", USAGE, "--grace soon", "--grace", "soon"),
+    run("grace-too-short", USAGE, "--grace 0", "--grace"),
+    run("report-nowhere", USAGE, "--report /nonexistent/report.json", "--report", "/nonexistent"),
+    run("events-nowhere", USAGE, "--events /nonexistent/events", "--events", "/nonexistent"),
+    run("tty-without-terminal", USAGE, "-t", "-t", "terminal"),
+    run("env-without-name", USAGE, "--env =value", "=value", "NAME"),
+    run("volume-mode-unknown", USAGE, "--volume /data=fast", "/data=fast", "live, copy, off"),
+    run("write-env-nowhere", USAGE, "--write-env /nonexistent/app.env", "--write-env", "/nonexistent", "mkdir"),
+    run("write-env-unwritable", USAGE, "--write-env-json /proc/self/e", "--write-env-json", "/proc/self/e"),
+    run("write-env-over-anothers", USAGE, "--write-env {rubbish}", "{rubbish}", "not written by tpbox"),
+    run("write-env-to-one-file", USAGE, "--write-env {empty}/e --write-env-json {empty}/e", "--write-env-json", "same"),
+    run("env-file-missing", USAGE, "--env-file /nonexistent/app.env", "--env-file", "/nonexistent/app.env"),
+    run("env-file-bad-line", USAGE, "--env-file {badline}", "{badline}", "line 2", "NAME=VALUE"),
+    Bad("env-format-unknown", ("env", "--format", "toml"), USAGE, ("toml", "dotenv")),
+    Bad("progress-unknown", ("--progress", "xml", *HERE, *PROGRAM), USAGE, ("xml", "json")),
+    Bad("images-push-without-repository", ("images", "push"), USAGE, ("REPOSITORY", "--help")),
+    Bad("images-push-no-repository", ("images", "push", "UPPER/Case"), USAGE, ("UPPER/Case", "For instance")),
+    Bad("images-push-nowhere", ("images", "push", f"{NOWHERE}/pod"), TPBOX, (f"{NOWHERE}/pod", "docker login")),
+    Bad("doctor-context-unknown", ("doctor", "--kubeconfig", "{kubeconfig}", "--context", "nowhere"), TPBOX,
+        ("nowhere", "--context")),
+    Bad("completion-unknown-shell", ("completion", "tcsh"), USAGE, ("tcsh", "fish")),
+    run("pull-secret-unknown", TPBOX, "--pull-secret no-such-secret", "no-such-secret", "{namespace}"),
+    run("volumes-mode-unknown", USAGE, "--volumes fast", "--volumes", "live"),
+    run("volume-path-unknown", TPBOX, "--volume /nowhere=live", "/nowhere", "/var/run/secrets"),
+    run("port-no-number", USAGE, "-p http", "-p", "http"),
+    run("port-zero", USAGE, "-p 0:80", "-p", "0:80"),
+    run("port-too-large", USAGE, "-p 8080:99999", "99999"),
+    run("port-bad-address", USAGE, "-p 300.1.1.1:80:80", "300.1.1.1"),
+    run("port-ranges-unequal", USAGE, "-p 8000-8002:80", "8000-8002:80"),
+    *(
+        run(f"refused-{option.strip('-')}", USAGE, f"{option} {value}", option, "namespace", "Leave it out")
+        for option, value in (
+            ("--network", "host"), ("--dns", "127.0.0.1"), ("--hostname", "me"), ("--add-host", "a:127.0.0.1"),
+            ("--link", "other"),
+        )
+    ),
+    run("refused-detach", USAGE, "-d", "--detach", "foreground"),
+    # The cluster
+    cluster("kubeconfig-missing", USAGE, "--kubeconfig /nonexistent/config", "--kubeconfig", "/nonexistent/config"),
+    cluster("kubeconfig-rubbish", TPBOX, "--kubeconfig {rubbish}", "{rubbish}", "--kubeconfig"),
+    cluster("context-unknown", TPBOX, "--kubeconfig {kubeconfig} --context nowhere", "nowhere", "--context"),
+    cluster("context-unknown-and-no-kubeconfig", TPBOX, "--context nowhere", "nowhere", HOME="{empty}"),
+    cluster("server-down", TPBOX, "--kubeconfig {down}", NOWHERE, "cannot be reached"),
+    cluster("credential-refused", TPBOX, "--kubeconfig {expired} -n {namespace}", "credential", "log in"),
+    cluster("rights-missing", TPBOX, "--kubeconfig {weak} -n {namespace}", "may not", "jobs", "{namespace}"),
+    cluster("namespace-unknown", TPBOX, "--context tpbox -n no-such-place", "no-such-place", "create namespace"),
+    cluster("namespace-misspelt", TPBOX, "--context tpbox -n {namespace}x", "{namespace}x", "Did you mean"),
+    cluster("quota-exceeded", TPBOX, "--context tpbox -n {namespace}-quota", "quota", QUOTA),
+    run("pod-too-large", TPBOX, "--pod-cpu 1000", "no node", "cpu"),
+    run("pod-quantity-wrong", TPBOX, "--pod-memory lots", "quantities"),
+    run("pod-image-unpullable", TPBOX, f"--pod-image {NOWHERE}/pod:1", f"{NOWHERE}/pod:1", "--pod-image"),
+    run("service-account-unknown", TPBOX, "--service-account nobody-here", "nobody-here", "{namespace}"),
+    run("like-no-such-deployment", TPBOX, "--like deploy/wep", "wep", "Did you mean", "web"),
+    run("like-no-such-container", TPBOX, "--like deploy/web:wbe", "wbe", "sidecar"),
+    run("like-no-such-kind", USAGE, "--like cronjob/web", "cronjob", "deploy"),
+    run("like-no-name", USAGE, "--like deploy/", "deploy/", "KIND/NAME"),
+    # Docker
+    Bad("docker-down", (*HERE, *PROGRAM), TPBOX, ("Docker", "/nonexistent.sock"), {"DOCKER_HOST": "unix:///nonexistent.sock"}),
+    program("image-unknown", TPBOX, f"--image {NOWHERE}/nothing:1 -- true", f"{NOWHERE}/nothing:1", "docker build"),
+    program("image-no-name", TPBOX, "--image UPPER/Case -- true", "UPPER/Case"),
+    program("command-not-found", NOT_FOUND, f"--image {CLIENTS} -- no-such-program", "no-such-program"),
+    program("no-init-not-found", NOT_FOUND, f"--no-init --image {CLIENTS} -- no-such-program", "no-such-program"),
+    program("command-not-executable", NOT_EXECUTABLE, f"--image {CLIENTS} -- /etc/passwd", "permission denied"),
+    program("entrypoint-not-found", NOT_FOUND, f"--entrypoint no-such-entry --image {CLIENTS}", "no-such-entry"),
+    run("port-taken", TPBOX, "-p {taken}:80", "{taken}"),
+    run("user-unknown", TPBOX, "-u no-such-user", "no-such-user"),
+    run("workdir-relative", TPBOX, "-w relative/folder", "relative/folder"),
+    run("volume-target-relative", TPBOX, "-v /tmp:relative", "relative"),
+    run("name-wrong", TPBOX, "--name white+space", "white+space"),
+    run("memory-no-number", USAGE, "--memory lots", "lots"),
+    Bad("load-unknown-image", ("cluster", "load", "no-such-image:1"), TPBOX, ("no-such-image:1", "docker build")),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What stands for the braces in the table."""
+    folder = tmp_path_factory.mktemp("bad-input")
+    path = tpbox("cluster", "kubeconfig").ok().text.strip()
+    config = yaml.safe_load(Path(path).read_text())
+    weak = shop.kubectl("-n", tpbox.namespace, "create", "token", "default").strip()
+    _make_quota(f"{tpbox.namespace}-quota")
+    (folder / "empty").mkdir()
+    (folder / "rubbish").write_text("this: [is no kubeconfig")
+    (folder / "badline").write_text("GOOD=1\nexport BAD=2\n")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield {
+            "namespace": tpbox.namespace,
+            "kubeconfig": path,
+            "rubbish": str(folder / "rubbish"),
+            "badline": str(folder / "badline"),
+            "empty": str(folder / "empty"),
+            "down": _write(folder / "down", _with_cluster(config, {"server": f"https://{NOWHERE}"})),
+            "expired": _write(folder / "expired", _with_user(config, {"token": "no.such.token"})),
+            "weak": _write(folder / "weak", _with_user(config, {"token": weak})),
+            "taken": str(listening.getsockname()[1]),
+        }
+
+
+def _make_quota(namespace: str) -> None:
+    shop.make_namespace(namespace)
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": QUOTA, "namespace": namespace},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    shop.kubectl("apply", "-f", "-", stdin=json.dumps(quota))
+
+
+def _with_cluster(config: dict[str, Any], cluster: dict[str, str]) -> dict[str, Any]:
+    changed = copy.deepcopy(config)
+    changed["clusters"][0]["cluster"] = cluster
+    return changed
+
+
+def _with_user(config: dict[str, Any], user: dict[str, str]) -> dict[str, Any]:
+    changed = copy.deepcopy(config)
+    changed["users"][0]["user"] = user
+    return changed
+
+
+def _write(path: Path, config: dict[str, Any]) -> str:
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+def _filled(text: str, made: dict[str, str]) -> str:
+    for name, value in made.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+@pytest.mark.parametrize("bad", TABLE, ids=lambda bad: bad.name)
+def test_row_05_bad_input_gets_one_clear_error(tpbox: Launcher, made: dict[str, str], bad: Bad) -> None:
+    argv = [_filled(word, made) for word in bad.argv]
+    env = {name: _filled(value, made) for name, value in bad.env.items()}
+    if "HOME" in env:  # which moves neither the state directory nor docker's own configuration
+        env["XDG_STATE_HOME"] = str(state_directory().parent)
+        env["DOCKER_CONFIG"] = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))
+    done = tpbox(*argv, env=env, timeout=LIMIT)
+    assert done.code == bad.code, done.stderr
+    assert done.stdout == b""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("tpbox: error:") == 1
+    assert len(error_lines(done.stderr)) <= 3, done.stderr
+    for word in bad.says:
+        assert _filled(word, made).lower() in done.stderr.lower(), done.stderr

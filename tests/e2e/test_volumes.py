@@ -1,0 +1,294 @@
+"""Rows 10 to 14: the pod's volumes, live, copied and not at all."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e import host, shop
+from tests.e2e.launcher import CLIENTS, Launcher, error_lines, wait_for
+from tests.e2e.shop import docker, kubectl
+from tests.e2e.volumes import PATHS, TOKEN_PATH, Session, apply, host_mounts, manifest
+
+LIKE = ("--like", "deploy/volumes")
+SLEEP = ("--image", CLIENTS, "--", "sh", "-c", "echo ready; exec sleep 600")
+SEEN_WITHIN = 10  # seconds, from a change in the pod
+BACK_WITHIN = 7  # seconds, from the loss of the link
+SIZE_MB = 500
+
+# As an application has it, with nothing of tpbox in it.
+KUBERNETES_CLIENT = """
+from kubernetes import client, config
+config.load_incluster_config()
+print(client.AuthenticationV1Api().create_self_subject_review({}).status.user_info.username)
+"""
+ERRNO = """
+import errno, sys
+try:
+    open(sys.argv[1], "w")
+except OSError as error:
+    print(errno.errorcode[error.errno])
+"""
+END_KUBECTL = """
+import os
+[forward] = [p for p in os.listdir("/proc") if p.isdigit() and open(f"/proc/{p}/cmdline").read().startswith("kubectl")]
+os.kill(int(forward), 9)
+"""
+# Holds a file open and reads on in it, past what was read ahead; then says what became of it.
+HOLD = """
+import errno, sys
+with open("/data/held", "rb", buffering=0) as held:
+    print(held.read(1), flush=True)
+    sys.stdin.readline()
+    held.seek(3 << 20)
+    try:
+        print(held.read(1))
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+"""
+
+
+@pytest.fixture(scope="module")
+def launcher(tpbox: Launcher) -> Launcher:
+    """One for the sessions that several tests share: nothing_left looks after each test."""
+    apply(*manifest(tpbox.namespace))
+    return Launcher(tpbox.namespace, tpbox.folder)
+
+
+def started(launcher: Launcher, *options: str) -> Iterator[Session]:
+    assert host_mounts() == ""
+    with launcher.start(*LIKE, *options, *SLEEP) as running:
+        running.wait_output(b"ready")
+        yield Session(running, launcher.namespace)
+    assert host_mounts() == ""
+    wait_for("nothing left", lambda: not host.inventory({running.session}), 15)
+
+
+@pytest.fixture(scope="module")
+def live(launcher: Launcher) -> Iterator[Session]:
+    yield from started(launcher)
+
+
+@pytest.fixture(scope="module")
+def copied(launcher: Launcher) -> Iterator[Session]:
+    yield from started(launcher, "--volumes", "copy")
+
+
+def check_contents(session: Session) -> None:
+    """Every kind of volume, at its own path."""
+    assert session.read("/etc/app/greeting") == "hello"
+    assert session.read("/etc/app.conf") == "setting = 1\n"
+    assert session.read("/etc/guarded/token") == shop.document("Secret", "web")["stringData"]["token"]
+    assert session.read("/etc/podinfo/name") == session.pod()
+    assert session.read(f"{TOKEN_PATH}/namespace") == session.namespace
+    assert session.read(f"{TOKEN_PATH}/token").count(".") == 2
+    assert session.exec("sh", "-c", "ls /data /var/run/app") == "/data:\nrun\n\n/var/run/app:\n"
+
+
+def test_row_10_volumes_are_at_their_own_paths(live: Session) -> None:
+    check_contents(live)
+
+
+def test_row_10_the_process_is_told_where_they_are(live: Session) -> None:
+    environment = live.exec("env").splitlines()
+    for prefix in ("TPBOX", "TELEPRESENCE"):
+        assert f"{prefix}_ROOT=/" in environment
+        assert f"{prefix}_MOUNTS={':'.join(PATHS)}" in environment
+
+
+def test_row_10_links_are_resolved_within_the_image(live: Session) -> None:
+    assert live.exec("readlink", "/var/run").strip() == "/run"
+    live.exec("sh", "-c", "echo linked > /run/app/by-link")
+    assert live.in_pod("cat /data/run/by-link; rm /data/run/by-link") == "linked"
+
+
+def test_row_10_whoever_runs_in_the_container_may_read(live: Session) -> None:
+    assert live.exec("cat", "/etc/guarded/token", user="nobody") == live.read("/etc/guarded/token")
+
+
+def test_row_11_the_kubernetes_client_needs_no_configuration(live: Session) -> None:
+    assert live.python(KUBERNETES_CLIENT) == f"system:serviceaccount:{live.namespace}:default"
+
+
+def test_row_12_a_changed_config_map_is_seen(live: Session) -> None:
+    live.publish("changed")
+    wait_for("the change in the container", lambda: live.read("/etc/app/greeting") == "changed", SEEN_WITHIN)
+    live.publish("hello")
+    wait_for("the change in the container", lambda: live.read("/etc/app/greeting") == "hello", SEEN_WITHIN)
+
+
+def test_row_13_a_large_file_reads_back_equal(live: Session) -> None:
+    expected = live.in_pod(f"head -c {SIZE_MB}M /dev/urandom > /data/large && sha256sum < /data/large")
+    assert live.exec("sh", "-c", "sha256sum < /data/large", timeout=90).strip() == expected
+    live.exec("rm", "/data/large")
+
+
+def test_row_13_writes_land_in_the_pod(live: Session) -> None:
+    live.exec("sh", "-c", "mkdir /data/made && echo mine > /data/made/file && mv /data/made/file /data/made/moved")
+    assert live.in_pod("cat /data/made/moved") == "mine"
+    live.in_pod("echo theirs > /data/made/moved")
+    wait_for("the pod's change", lambda: live.read("/data/made/moved") == "theirs\n", SEEN_WITHIN)
+    live.exec("rm", "-r", "/data/made")
+    assert "made" not in live.in_pod("ls /data")
+
+
+@pytest.mark.parametrize("path", ["/etc/app/new", "/etc/guarded/token", "/etc/app.conf", f"{TOKEN_PATH}/token"])
+def test_row_13_what_the_pod_may_not_write_says_erofs(live: Session, path: str) -> None:
+    assert live.python(ERRNO, path) == "EROFS"
+
+
+def test_row_14_the_host_shows_no_mount_while_the_container_has_them(live: Session) -> None:
+    assert live.read("/proc/mounts").count("fuse.sshfs") == len(PATHS)
+    assert host_mounts() == ""
+
+
+def test_after_a_loss_of_the_link_files_work_again_and_old_handles_fail(live: Session) -> None:
+    live.in_pod("head -c 4M /dev/zero > /data/held")
+    argv = ["docker", "exec", "-i", live.app, "python3", "-c", HOLD]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holding:
+        assert holding.stdout and holding.stdout.readline() == "b'\\x00'\n"
+        docker("exec", live.name, "python3", "-c", END_KUBECTL)
+        wait_for("the loss", lambda: "the tunnel is down" in live.running.stderr(), BACK_WITHIN)
+        wait_for("the files again", lambda: live.readable(), BACK_WITHIN)
+        assert holding.communicate("\n", timeout=40)[0] == "EIO\n"
+
+
+def test_a_frozen_network_blocks_no_call_for_long(live: Session) -> None:
+    thaw = threading.Timer(28, docker, ("unpause", shop.node()))
+    docker("pause", shop.node())
+    thaw.start()
+    try:
+        argv = ["docker", "exec", live.app, "cat", "/etc/app/greeting", f"{TOKEN_PATH}/ca.crt"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=25, check=False)
+        assert "Input/output error" in done.stderr
+    finally:
+        thaw.join()
+    wait_for("the files again", lambda: live.readable(), 20)
+
+
+def test_a_pod_that_is_replaced_brings_its_volumes(live: Session) -> None:
+    before = live.pod()
+    kubectl("-n", live.namespace, "delete", "pod", before, "--grace-period=0", "--force")
+    wait_for("the new pod's files", lambda: live.readable() and live.read("/etc/podinfo/name") not in ("", before), 40)
+    assert live.read("/etc/podinfo/name") == live.pod()
+
+
+def test_row_10_copies_are_at_their_own_paths(copied: Session) -> None:
+    check_contents(copied)
+    assert "fuse.sshfs" not in copied.read("/proc/mounts")
+
+
+def test_row_11_the_kubernetes_client_works_with_a_copy(copied: Session) -> None:
+    assert copied.python(KUBERNETES_CLIENT) == f"system:serviceaccount:{copied.namespace}:default"
+
+
+def test_row_12_a_copy_follows_a_changed_config_map(copied: Session) -> None:
+    copied.publish("changed")
+    wait_for("the change in the copy", lambda: copied.read("/etc/app/greeting") == "changed", SEEN_WITHIN)
+    copied.publish("hello")
+    wait_for("the change in the copy", lambda: copied.read("/etc/app/greeting") == "hello", SEEN_WITHIN)
+
+
+def test_row_13_what_is_written_into_a_copy_stays_here(copied: Session) -> None:
+    copied.exec("sh", "-c", "echo mine > /data/file", user="nobody")
+    assert "file" not in copied.in_pod("ls /data")
+    assert copied.python(ERRNO, "/etc/app/new") == "EROFS"
+
+
+def report(tpbox: Launcher, folder: Path, *options: str) -> tuple[str, str]:
+    """The output and the volumes' mode of a session that prints its sshfs mounts and TPBOX_MOUNTS."""
+    path = folder / "report.json"
+    program = ("sh", "-c", 'grep -c fuse.sshfs /proc/mounts; echo "$TPBOX_MOUNTS"')
+    done = tpbox.run("--report", str(path), *options, "--image", CLIENTS, "--", *program).ok()
+    return done.text, json.loads(path.read_text())["volumes"]
+
+
+def test_auto_is_live_here_and_a_plain_pod_has_its_token(tpbox: Launcher, tmp_path: Path) -> None:
+    assert report(tpbox, tmp_path) == (f"1\n{TOKEN_PATH}\n", "live")
+
+
+def test_off_is_off(tpbox: Launcher, tmp_path: Path) -> None:
+    assert report(tpbox, tmp_path, "--volumes", "off") == ("0\n\n", "off")
+
+
+def test_single_volumes_may_differ(tpbox: Launcher, tmp_path: Path, launcher: Launcher) -> None:
+    single = ("--volume", "/data=copy", "--volume", "/etc/app=live", "--volume", "/etc/podinfo=off")
+    options = (*LIKE, "--volumes", "off", *single)
+    assert report(tpbox, tmp_path, *options) == ("1\n/data:/etc/app\n", "off")
+
+
+def test_what_the_user_mounts_is_not_covered(tpbox: Launcher, tmp_path: Path, launcher: Launcher) -> None:
+    (tmp_path / "mine").write_text("mine")
+    own = ("-v", f"{tmp_path}:/etc/app", "-v", f"{tmp_path}:/data/inner")
+    done = tpbox.run(*LIKE, *own, "--image", CLIENTS, "--", "cat", "/etc/app/mine", "/data/inner/mine", verbosity="-v")
+    assert done.ok().text == "minemine"
+    assert "--volume /etc/app=live" in done.stderr
+
+
+def test_other_users_and_a_read_only_container_work(tpbox: Launcher, launcher: Launcher) -> None:
+    program = ("sh", "-c", "id -un; cat /etc/app/greeting /etc/app.conf; echo x > /data/x && cat /data/x; touch /y")
+    done = tpbox.run(*LIKE, "-u", "nobody", "--read-only", "--image", CLIENTS, "--", *program)
+    assert done.text == "nobody\nhellosetting = 1\nx\n"
+    assert "Read-only file system" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def odd_image() -> Iterator[str]:
+    """An image with an entrypoint, a command, a user and a directory of its own."""
+    lines = (f"FROM {CLIENTS}", 'ENTRYPOINT ["/bin/sh", "-c", "pwd; id -un; printf \\"%s \\" \\"$0\\" \\"$@\\""]',
+             'CMD ["its", "command"]', "USER nobody", "WORKDIR /srv", "VOLUME /data")  # fmt: skip
+    docker("build", "-q", "-t", "tpbox-e2e-odd", "-", stdin="\n".join(lines))
+    yield "tpbox-e2e-odd"
+    docker("image", "rm", "tpbox-e2e-odd")
+
+
+@pytest.mark.parametrize(
+    ("options", "command", "expected"),
+    [
+        ((), (), "/srv\nnobody\nits command "),
+        (("--no-init",), ("--", "mine"), "/srv\nnobody\nmine "),
+        (("--entrypoint", "echo", "-w", "/"), (), "\n"),
+        (("--entrypoint", ""), ("--", "id", "-un"), "nobody\n"),
+    ],
+)
+def test_an_image_with_an_entrypoint_runs_as_docker_runs_it(
+    tpbox: Launcher,
+    launcher: Launcher,
+    odd_image: str,
+    options: tuple[str, ...],
+    command: tuple[str, ...],
+    expected: str,
+) -> None:
+    assert tpbox.run(*LIKE, *options, "--image", odd_image, *command).ok().text == expected
+
+
+@pytest.mark.parametrize("victim", ["launcher", "helper"])
+def test_row_14_a_kill_leaves_no_mount(tpbox: Launcher, launcher: Launcher, victim: str) -> None:
+    with tpbox.start(*LIKE, *SLEEP) as running:
+        running.wait_output(b"ready")
+        session = Session(running, tpbox.namespace)
+        assert "fuse.sshfs" in session.read("/proc/mounts")
+        if victim == "launcher":
+            running.signal(signal.SIGKILL)
+            running.process.wait()
+        else:
+            docker("kill", session.name)
+        assert host_mounts() == ""
+        wait_for("nothing left", lambda: not host.inventory({running.session}), 20)
+        assert host_mounts() == ""
+        running.finish()
+
+
+def test_a_path_that_the_pod_does_not_have_is_named_with_those_that_it_has(tpbox: Launcher, launcher: Launcher) -> None:
+    done = tpbox.run(*LIKE, "--volume", "/nowhere=copy", "--image", CLIENTS, "--", "true")
+    assert done.code == 125
+    assert error_lines(done.stderr) == [
+        "tpbox: error: --volume /nowhere=copy: the pod has no volume at /nowhere",
+        f"tpbox:   It has: {', '.join(PATHS)}",
+    ]

@@ -1,0 +1,76 @@
+"""A supervisor among stand-ins: shell scripts in the place of every program that it runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from supervisor import link, netns, sshuttle
+
+INFO = {
+    "environment": {"GREETING": "hi"},
+    "hostname": "tpbox-abcdefgh",
+    "podIP": "10.244.0.7",
+    "resolvConf": "search shop.svc.cluster.local\nnameserver 10.96.0.10\n",
+    "hosts": "10.244.0.7 tpbox-abcdefgh\n",
+    "mounts": [],
+}
+
+KUBECTL = "echo 'Forwarding from 127.0.0.1:41234 -> 20022'; exec sleep 60"
+# Answers each beat with itself, as the agent does.
+SSH = f"""printf '%s\\n' '{json.dumps({"info": INFO})}'; exec cat"""
+SSHUTTLE = f"""exec {sys.executable} -c '
+import os, socket, time
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+time.sleep(60)'"""
+IP = """case "$*" in
+  *route*) echo '[{"dst": "default", "gateway": "172.17.0.1", "dev": "eth0"}]' ;;
+  "-json -4 address") echo '[{"addr_info": [{"local": "127.0.0.1"}]}, {"addr_info": [{"local": "172.17.0.5"}]}]' ;;
+  *) echo "ip $*" >> "$0.log" ;;
+esac"""
+RESTORE = 'cat >> "$0.log"'
+
+SetProgram = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetProgram:
+    """Sets what `kubectl`, `ssh`, `sshuttle`, `ip` or `iptables-restore` does, a shell script each."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(link, "RUN", tmp_path)
+    monkeypatch.setattr(netns, "RESOLV_CONF", tmp_path / "resolv.conf")
+    monkeypatch.setattr(netns, "HOSTS", tmp_path / "hosts")
+    monkeypatch.setattr(netns, "IF_INET6", tmp_path / "if_inet6")
+    monkeypatch.setattr(link, "kubectl_argv", lambda configure: [str(tmp_path / "fake-kubectl")])
+    monkeypatch.setattr(link, "attach_argv", lambda: [str(tmp_path / "fake-ssh")])
+    monkeypatch.setattr(sshuttle, "argv", lambda *facts: [str(tmp_path / "fake-sshuttle")])
+
+    def write(name: str, script: str) -> Path:
+        path = tmp_path / (name if name in ("ip", "iptables-restore") else f"fake-{name}")
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    for name, script in (("kubectl", KUBECTL), ("ssh", SSH), ("sshuttle", SSHUTTLE), ("ip", IP)):
+        write(name, script)
+    write("iptables-restore", RESTORE)
+    return write
+
+
+@pytest.fixture
+def configure() -> dict[str, Any]:
+    """A whole `configure` command, as the launcher sends it."""
+    return {
+        "command": "configure",
+        "session": "abcdefgh",
+        "namespace": "shop",
+        "pod": "tpbox-abcdefgh-x2x4z",
+        "ssh": {"port": 20022, "user": "tpbox", "privateKey": "PRIVATE", "hostKey": "ssh-ed25519 AAAA"},
+        "kubeconfig": {"kind": "Config"},
+        "engine": {"name": "sshuttle", "bypass": ["172.30.0.2:6443"]},
+        "volumes": {"live": False, "copies": {}},
+    }

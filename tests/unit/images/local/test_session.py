@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from supervisor import session
+from supervisor.volumes import Volumes
+
+SetProgram = Callable[[str, str], Path]
+
+
+class Launcher:
+    """The other end of the control channel: it hands in lines and sees the events."""
+
+    def __init__(self) -> None:
+        self.commands = asyncio.StreamReader()
+        self.events: list[dict[str, Any]] = []
+        self.session = session.Session(self._emit, Volumes(self._emit))
+
+    def send(self, command: object) -> None:
+        self.commands.feed_data(json.dumps(command).encode() + b"\n")
+
+    async def until(self, event: str, state: str, times: int = 1) -> None:
+        async with asyncio.timeout(10):
+            while self.seen().count(f"{event} {state}") < times:
+                await asyncio.sleep(0.01)
+
+    def seen(self) -> list[str]:
+        return [f"{event['event']} {event.get('state', '')}".strip() for event in self.events]
+
+    def _emit(self, event: str, **fields: object) -> None:
+        self.events.append({"event": event, **fields})
+
+
+def kill(tmp_path: Path, name: str) -> None:
+    """Kills the stand-in that runs as `name`, by the pid that it wrote."""
+    os.kill(int((tmp_path / f"{name}.pid").read_text()), signal.SIGKILL)
+
+
+async def stop(launcher: Launcher, work: asyncio.Task[Any]) -> None:
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+def test_link_remote_and_engine_come_up_in_order_and_go_down_in_reverse(
+    program: SetProgram, configure: dict[str, Any], tmp_path: Path
+) -> None:
+    async def use() -> Launcher:
+        launcher = Launcher()
+        launcher.send(configure)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        work = asyncio.create_task(launcher.session.work())
+        await launcher.until("engine", "up")
+        launcher.send({"command": "stop"})
+        await asyncio.wait_for(listening, 5)
+        await stop(launcher, work)
+        return launcher
+
+    launcher = asyncio.run(use())
+    assert launcher.seen() == ["link up", "remote", "engine up", "engine down", "link down"]
+    assert launcher.events[0] == {"event": "link", "state": "up", "reconnects": 0}
+    assert launcher.events[1]["info"]["environment"] == {"GREETING": "hi"}
+    assert (tmp_path / "resolv.conf").read_text().endswith("nameserver 10.96.0.10\n")
+
+
+@pytest.mark.parametrize("name", ["kubectl", "ssh", "sshuttle"])
+def test_whichever_dies_all_is_made_anew(
+    program: SetProgram, configure: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / f"fake-{name}"
+    program(name, f"echo $$ > {tmp_path}/{name}.pid\n" + path.read_text().partition("\n")[2])
+
+    async def use() -> Launcher:
+        launcher = Launcher()
+        launcher.send(configure)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        work = asyncio.create_task(launcher.session.work())
+        await launcher.until("engine", "up")
+        kill(tmp_path, name)
+        await launcher.until("engine", "up", times=2)
+        await stop(launcher, work)
+        listening.cancel()
+        return launcher
+
+    launcher = asyncio.run(use())
+    assert launcher.seen()[3:8] == ["engine down", "link down", "link up", "remote", "engine up"]
+    assert f"{name} ended with -9" in launcher.events[4]["reason"]
+    assert launcher.events[5]["reconnects"] == 1
+
+
+def test_configure_anew_makes_the_link_anew(program: SetProgram, configure: dict[str, Any], tmp_path: Path) -> None:
+    async def use() -> Launcher:
+        launcher = Launcher()
+        launcher.send(configure)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        work = asyncio.create_task(launcher.session.work())
+        await launcher.until("engine", "up")
+        launcher.send(configure | {"kubeconfig": {"kind": "Other"}})
+        await launcher.until("engine", "up", times=2)
+        await stop(launcher, work)
+        listening.cancel()
+        return launcher
+
+    launcher = asyncio.run(use())
+    assert [event["reconnects"] for event in launcher.events if event.get("reconnects") is not None] == [0, 1]
+    assert json.loads((tmp_path / "kubeconfig").read_text()) == {"kind": "Other"}
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "step", "detail"),
+    [
+        (
+            "kubectl",
+            "echo 'Error from server (Forbidden): no' >&2; exit 1",
+            "link",
+            "Error from server (Forbidden): no",
+        ),
+        ("kubectl", "echo 'connection refused' >&2; exit 1", "link", "connection refused"),
+        ("iptables-restore", "echo 'no permission' >&2; exit 4", "network", "no permission"),
+        ("sshuttle", "echo 'fatal: no' >&2; exit 99", "engine", "fatal: no"),
+    ],
+)
+def test_a_first_start_that_fails_is_given_up(
+    program: SetProgram,
+    configure: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    script: str,
+    step: str,
+    detail: str,
+) -> None:
+    monkeypatch.setattr(session, "FIRST_LINK_TIMEOUT", 1.0)
+    program(name, script)
+
+    async def use() -> None:
+        launcher = Launcher()
+        launcher.send(configure)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        try:
+            await launcher.session.work()
+        finally:
+            listening.cancel()
+
+    with pytest.raises(session.Failed) as failed:
+        asyncio.run(asyncio.wait_for(use(), 10))
+    assert failed.value.step == step
+    assert detail in failed.value.detail
+
+
+def test_a_later_loss_is_retried_whatever_the_words(
+    program: SetProgram, configure: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = (tmp_path / "fake-kubectl").read_text().partition("\n")[2]
+    program("kubectl", f"echo $$ > {tmp_path}/kubectl.pid\n{whole}")
+
+    async def use() -> Launcher:
+        launcher = Launcher()
+        launcher.send(configure)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        work = asyncio.create_task(launcher.session.work())
+        await launcher.until("engine", "up")
+        program("kubectl", "echo 'Error from server (Forbidden): no' >&2; exit 1")
+        kill(tmp_path, "kubectl")
+        await launcher.until("link", "down")
+        await asyncio.sleep(0.8)
+        program("kubectl", whole)
+        await launcher.until("engine", "up", times=2)
+        await stop(launcher, work)
+        listening.cancel()
+        return launcher
+
+    assert "link up" in asyncio.run(use()).seen()[4:]
+
+
+def test_what_means_nothing_is_refused_and_changes_nothing(program: SetProgram) -> None:
+    async def use() -> list[dict[str, Any]]:
+        launcher = Launcher()
+        launcher.send({"command": "reboot"})
+        launcher.commands.feed_eof()
+        await launcher.session.listen(launcher.commands)
+        return launcher.events
+
+    assert asyncio.run(use()) == [{"event": "refused", "message": "unknown command 'reboot'"}]

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import agent
+import pytest
+from agent import liveness, pod, serve, settings
+from agent.sshd import Sshd
+
+ENVIRONMENT = {"TPBOX_AUTHORIZED_KEY": "ssh-ed25519 KEY", "TPBOX_GRACE": "1", "TPBOX_POD_IP": "10.244.0.7"}
+
+
+@pytest.fixture(autouse=True)
+def _no_sshd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    async def forever(self: Sshd) -> None:
+        await asyncio.sleep(60)
+
+    async def at_once(self: Sshd) -> None:
+        pass
+
+    monkeypatch.setattr(settings, "DIRECTORY", tmp_path)
+    monkeypatch.setattr(pod, "initial_environment", lambda: ENVIRONMENT)
+    monkeypatch.setattr(Sshd, "prepare", lambda self, key: None)
+    monkeypatch.setattr(Sshd, "host_key", lambda self: "ssh-ed25519 AAAA")
+    monkeypatch.setattr(Sshd, "run", forever)
+    monkeypatch.setattr(Sshd, "listening", at_once)
+    yield
+
+
+async def beating(path: Path, beats: int) -> float:
+    """Beats, hangs up and returns when the last beat was."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    await reader.readline()
+    for _ in range(beats):
+        writer.write(b'{"beat": 1}\n')
+        await reader.readline()
+        last = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.4)
+    writer.close()
+    return last
+
+
+def test_it_announces_the_host_key_and_ends_when_the_client_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def use() -> float:
+        serving = asyncio.create_task(serve.serve())
+        await asyncio.sleep(0.1)
+        last = await beating(tmp_path / "agent.sock", beats=4)
+        assert not serving.done()
+        assert await asyncio.wait_for(serving, 5) == 0
+        return asyncio.get_running_loop().time() - last
+
+    assert 1 <= asyncio.run(use()) < 2.5
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"event": "ready", "hostKey": "ssh-ed25519 AAAA", "port": 20022}
+    assert said.err == "tpbox: the client is gone\n"
+
+
+def test_without_any_client_it_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "FIRST_CLIENT", 0)
+    assert asyncio.run(asyncio.wait_for(serve.serve(), 5)) == 0
+
+
+def test_sigterm_ends_it_at_once() -> None:
+    async def use() -> float:
+        serving = asyncio.create_task(serve.serve())
+        await asyncio.sleep(0.1)
+        started = asyncio.get_running_loop().time()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await asyncio.wait_for(serving, 5) == serve.TERMINATED
+        return asyncio.get_running_loop().time() - started
+
+    assert asyncio.run(use()) < 0.5
+
+
+def test_it_does_not_start_without_a_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(pod, "initial_environment", dict)
+    assert asyncio.run(serve.serve()) == 2
+    assert "the agent cannot start: TPBOX_AUTHORIZED_KEY" in capsys.readouterr().err
+
+
+def test_unknown_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert agent.main(["attatch"]) == 2
+    assert "known: attach" in capsys.readouterr().err

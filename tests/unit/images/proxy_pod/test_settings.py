@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+from agent import settings
+from agent.settings import Settings, SettingsError
+
+KEY = "ssh-ed25519 AAAA tpbox"
+
+
+def test_defaults() -> None:
+    assert settings.parse({"TPBOX_AUTHORIZED_KEY": KEY + "\n"}) == Settings(
+        session="", authorized_key=KEY, grace=30, ssh_port=20022, pod_ip="", mount_paths=()
+    )
+
+
+def test_all_that_may_be_set() -> None:
+    environment = {
+        "TPBOX_SESSION": "abcdefgh",
+        "TPBOX_MOUNT_PATHS": "/a:/b",
+        "TPBOX_AUTHORIZED_KEY": KEY,
+        "TPBOX_GRACE": "5",
+        "TPBOX_SSH_PORT": "2022",
+        "TPBOX_POD_IP": "10.244.0.7",
+    }
+    assert settings.parse(environment) == Settings(
+        session="abcdefgh", authorized_key=KEY, grace=5, ssh_port=2022, pod_ip="10.244.0.7", mount_paths=("/a", "/b")
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "TPBOX_AUTHORIZED_KEY: one authorized_keys line is needed"),
+        ({"TPBOX_AUTHORIZED_KEY": f"{KEY}\n{KEY}"}, "TPBOX_AUTHORIZED_KEY: one"),
+        (
+            {"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_GRACE": "soon"},
+            "TPBOX_GRACE: a whole number above 0 is needed, not 'soon'",
+        ),
+        ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_GRACE": "0"}, "TPBOX_GRACE"),
+        ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_SSH_PORT": "-1"}, "TPBOX_SSH_PORT"),
+    ],
+)
+def test_what_means_nothing_is_named(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        settings.parse(environment)

@@ -1,0 +1,1 @@
+"""The command line: each command parses, builds a request and makes one call."""

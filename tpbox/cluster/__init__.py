@@ -1,0 +1,1 @@
+"""Everything in the cluster, through the Kubernetes API."""

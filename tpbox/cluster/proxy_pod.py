@@ -1,0 +1,190 @@
+"""The proxy pod in the cluster: created, watched until its agent speaks, removed.
+
+with proxy_pod(api, manifest) as pod:      # the Job is created on entry and deleted on exit
+    ready = pod.wait_ready(timeout=60)      # ReadyPod(name="tpbox-qhwzkbtd-x2x4z", host_key="ssh-ed25519 …")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tpbox import names
+from tpbox.cluster.api import Api
+from tpbox.errors import ClusterError, ForbiddenError, PodError
+
+POLL = 0.15  # seconds
+GONE_TIMEOUT = 10  # seconds until a deleted pod's object has to be gone
+UNSCHEDULABLE_AFTER = 6  # seconds that the scheduler gets to find, or an autoscaler to begin to make, a node
+
+# Reasons of a waiting container that no waiting mends: pkg/kubelet/images/types.go and
+# pkg/kubelet/kuberuntime/kuberuntime_container.go of Kubernetes 1.34.
+IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
+CREATE_REASONS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"}
+
+PULL_HINT = (
+    "Name one that it can pull: --pod-image or TPBOX_POD_IMAGE (`tpbox images push` makes one), with --pull-secret "
+    "where the registry wants a password."
+)
+
+
+@dataclass(frozen=True)
+class ReadyPod:
+    """A proxy pod whose agent has said its host key."""
+
+    name: str
+    host_key: str
+
+
+def jobs_path(namespace: str, name: str = "") -> str:
+    return f"/apis/batch/v1/namespaces/{namespace}/jobs" + (f"/{name}" if name else "")
+
+
+def pods_path(namespace: str, name: str = "") -> str:
+    return f"/api/v1/namespaces/{namespace}/pods" + (f"/{name}" if name else "")
+
+
+def create(api: Api, manifest: dict[str, Any]) -> None:
+    """Creates the Job. Raises ClusterError with the words of whoever refused it."""
+    try:
+        api.create(jobs_path(manifest["metadata"]["namespace"]), manifest)
+    except ClusterError as error:
+        raise PodError("the cluster refused the proxy pod's Job", detail=error.message, hint=error.hint) from error
+
+
+def wait_ready(api: Api, namespace: str, session: str, *, timeout: float, cancelled: threading.Event) -> ReadyPod:
+    """Waits until the agent has written its host key, at most `timeout` seconds.
+
+    Raises PodError as soon as the cluster says that the pod cannot run, or when `cancelled` is set.
+    """
+    began = time.monotonic()
+    state = "no pod yet"
+    while time.monotonic() - began < timeout:
+        if cancelled.is_set():
+            raise PodError("given up, since the session has ended")
+        pod = _newest(api, namespace, session)
+        if pod is None:
+            _check_job_events(api, namespace, session)
+        else:
+            state = _check(api, pod, time.monotonic() - began)
+            if _running(pod):
+                host_key = _host_key(api, namespace, pod["metadata"]["name"])
+                if host_key:
+                    return ReadyPod(pod["metadata"]["name"], host_key)
+        cancelled.wait(POLL)
+    raise PodError(f"the proxy pod was not ready after {timeout:.0f} s", detail=state, hint=_look(namespace, session))
+
+
+def delete(api: Api, namespace: str, name: str) -> None:
+    """Deletes a session's Job and its pods, and returns when their objects are gone.
+
+    Raises ClusterError when they are still there after GONE_TIMEOUT seconds.
+    """
+    selector = f"{names.SESSION}={name.removeprefix('tpbox-')}"
+    api.delete(jobs_path(namespace, name))
+    with contextlib.suppress(ForbiddenError):  # who may not delete pods waits for the Job's end to end them
+        for pod in api.get(pods_path(namespace), labelSelector=selector)["items"]:
+            api.delete(pods_path(namespace, pod["metadata"]["name"]), grace=1)
+    deadline = time.monotonic() + GONE_TIMEOUT
+    while api.get(pods_path(namespace), labelSelector=selector)["items"]:
+        if time.monotonic() > deadline:
+            raise ClusterError(f"pods of Job {name} in namespace {namespace} are still ending")
+        time.sleep(POLL)
+
+
+def sessions(api: Api, owner: str, namespace: str = "") -> list[dict[str, Any]]:
+    """The Jobs of an owner's sessions, in one namespace or, with "", in all of them."""
+    path = jobs_path(namespace) if namespace else "/apis/batch/v1/jobs"
+    selector = f"{names.OWNER}={names.owner_label(owner)},{names.ROLE}={names.Role.PROXY_POD}"
+    return list(api.get(path, labelSelector=selector)["items"])
+
+
+def _newest(api: Api, namespace: str, session: str) -> dict[str, Any] | None:
+    pods = api.get(pods_path(namespace), labelSelector=f"{names.SESSION}={session}")["items"]
+    live = [p for p in pods if "deletionTimestamp" not in p["metadata"]]
+    return max(live, key=lambda p: p["metadata"]["creationTimestamp"], default=None)
+
+
+def _check(api: Api, pod: dict[str, Any], waited: float) -> str:
+    """Raises PodError when the pod cannot run; otherwise says in words how far it is."""
+    status = pod.get("status", {})
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    image = pod["spec"]["containers"][0]["image"]
+    for container in status.get("containerStatuses", []):
+        waiting = container.get("state", {}).get("waiting") or {}
+        reason, words = waiting.get("reason", ""), waiting.get("message", "")
+        if reason in IMAGE_REASONS:
+            raise PodError(
+                f"the cluster cannot pull the proxy pod's image {image} ({reason})",
+                detail=words,
+                hint=PULL_HINT,
+            )
+        if reason in CREATE_REASONS:
+            raise _cannot_start(namespace, name, reason, _log(api, namespace, name) or words)
+    for condition in status.get("conditions", []):
+        if condition.get("reason") == "Unschedulable" and waited > UNSCHEDULABLE_AFTER:
+            words = condition.get("message", "")
+            raise PodError("no node takes the proxy pod", detail=words, hint=_look(namespace, name))
+    failed = _mount_failure(api, pod) if status.get("phase") == "Pending" and waited > UNSCHEDULABLE_AFTER else ""
+    if failed:
+        raise PodError("the proxy pod's volumes cannot be mounted", detail=failed)
+    return f"{name} is {status.get('phase', 'Pending')}"
+
+
+def _cannot_start(namespace: str, name: str, reason: str, words: str) -> PodError:
+    hint = _look(namespace, name)
+    if "argument list too long" in words:  # the kernel's 2 MiB, and then no pod of the namespace that has links starts
+        hint = "The namespace's Services are too many variables for a process. Leave them out: --no-service-links"
+    return PodError(f"the proxy pod {name} cannot start ({reason})", detail=words, hint=hint)
+
+
+def _mount_failure(api: Api, pod: dict[str, Any]) -> str:
+    selector = f"involvedObject.uid={pod['metadata']['uid']},reason=FailedMount"
+    return _last_event(api, pod["metadata"]["namespace"], selector)
+
+
+def _check_job_events(api: Api, namespace: str, session: str) -> None:
+    """Quota, LimitRange, Pod Security and admission webhooks refuse the pod, not the Job: the Job's events say so."""
+    said = _last_event(api, namespace, f"involvedObject.name={names.of(session)},reason=FailedCreate")
+    if said:
+        raise PodError("the cluster refused the proxy pod", detail=said)
+
+
+def _last_event(api: Api, namespace: str, selector: str) -> str:
+    """The text of the newest event, "" where there is none or events may not be read."""
+    try:
+        events = api.get(f"/api/v1/namespaces/{namespace}/events", fieldSelector=selector)["items"]
+    except ForbiddenError:
+        return ""
+    return str(events[-1]["message"]) if events else ""
+
+
+def _running(pod: dict[str, Any]) -> bool:
+    statuses = pod.get("status", {}).get("containerStatuses", [])
+    return any("running" in status.get("state", {}) for status in statuses)
+
+
+def _host_key(api: Api, namespace: str, name: str) -> str:
+    for line in _log(api, namespace, name).splitlines():
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict) and said.get("event") == "ready":
+            return str(said["hostKey"])
+    return ""
+
+
+def _log(api: Api, namespace: str, name: str) -> str:
+    try:
+        return api.text(f"{pods_path(namespace, name)}/log", tailLines="20").strip()
+    except ClusterError:  # the container's log is there a moment after the container
+        return ""
+
+
+def _look(namespace: str, name: str) -> str:
+    return f"See: kubectl -n {namespace} describe pod -l {names.SESSION}={name.removeprefix('tpbox-')[:8]}"

@@ -1,0 +1,99 @@
+"""The user's process: a container in the helper's network namespace.
+
+create(plan, environment, mounted, warn=console.warn)
+code = run(docker, plan)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+
+from tpbox import signals
+from tpbox.errors import EXIT_TPBOX, DockerError, TpboxError, UsageError
+from tpbox.local import terminal
+from tpbox.local.docker import Docker
+from tpbox.plan.environment import transport
+from tpbox.plan.session import SessionPlan
+from tpbox.plan.volumes import Mounted
+
+TERM_PATIENCE = 10  # seconds between a SIGTERM handed on and the SIGKILL, as `docker stop` has it
+
+# Not executable and not found: https://docs.docker.com/reference/cli/docker/container/run/#exit-status
+COMMAND_CODES = (126, 127)
+USAGE_CODE = 125  # of the docker command itself, for options that it does not understand
+
+# docker's own, ctrl-p ctrl-q, would swallow the shell's ctrl-p.
+DETACH_KEYS = "ctrl-^,ctrl-^,ctrl-^"
+
+
+class StartError(DockerError):
+    """The image has not got the command, or may not run it; with docker's exit code for it."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def create(plan: SessionPlan, environment: Mapping[str, str], mounted: Mounted, warn: Callable[[str], None]) -> None:
+    """Creates the container; it does not run yet. Raises DockerError or UsageError with docker's words."""
+    packed = transport(environment)
+    if packed.dropped:
+        warn(f"not passed on, since no environment can hold them: {', '.join(packed.dropped)}")
+    reading, writing = os.pipe()
+    # Written by a thread: the pipe holds 64 KiB, the environment may be larger.
+    writer = threading.Thread(target=_feed, args=(writing, packed.file.encode()), daemon=True)
+    writer.start()
+    try:
+        argv = plan.create_command(f"/dev/fd/{reading}", tuple(packed.by_name), mounted)
+        with signals.deferring():  # in a process group of its own, the terminal's Ctrl-C does not cut it short either
+            done = subprocess.run(
+                argv, env={**os.environ, **packed.by_name}, pass_fds=[reading], stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, check=False, process_group=0,
+            )  # fmt: skip
+    finally:
+        os.close(reading)
+        writer.join()
+    if done.returncode != 0:
+        raise _create_error(done.returncode, done.stderr)
+
+
+def run(docker: Docker, plan: SessionPlan) -> int:
+    """Starts the container in the foreground and returns its exit code.
+
+    Raises StartError when its command cannot be started.
+    """
+    argv = ["docker", "start", "--attach", "--interactive", "--detach-keys", DETACH_KEYS, plan.app_name]
+
+    def hand_on(number: int) -> None:
+        docker.kill(plan.app_name, number)
+        if number in (signal.SIGTERM, signal.SIGHUP):
+            timer = threading.Timer(TERM_PATIENCE, docker.kill, (plan.app_name, signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
+
+    code = terminal.attach(argv, tty=plan.request.process.tty, on_signal=hand_on)
+    state = (docker.inspect(plan.app_name) or {}).get("State", {})
+    if state.get("Running"):  # the docker command has ended first: nobody reads our stdout any more
+        return code
+    if state.get("Error"):
+        exit_code = state["ExitCode"] if state.get("ExitCode") in COMMAND_CODES else EXIT_TPBOX
+        # docker has said why on stderr, which is the same as ours.
+        raise StartError(f"the command could not be started in image {plan.request.process.image}", exit_code=exit_code)
+    return int(state.get("ExitCode", code))
+
+
+def _feed(descriptor: int, data: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError), os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def _create_error(code: int, words: str) -> TpboxError:
+    """`words`: what `docker create` wrote to stderr. Its own usage is no help here."""
+    said = words.partition("\nUsage:")[0].partition("\nSee 'docker")[0].strip().splitlines() or ["docker create failed"]
+    kind = UsageError if code == USAGE_CODE else DockerError
+    return kind("Docker refused the container", detail=said[-1].removeprefix("Error response from daemon: "))

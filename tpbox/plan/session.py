@@ -1,0 +1,215 @@
+"""The plan of a session: everything that will be made, before anything is made. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tpbox import names
+from tpbox.plan import kubeconfig
+from tpbox.plan.containers import ContainerSpec
+from tpbox.plan.kubeconfig import ApiServer, Credential
+from tpbox.plan.proxy_pod import SSH_PORT, Copied, ProxyPod, job, mount_paths
+from tpbox.plan.request import SessionRequest
+from tpbox.plan.volumes import (
+    COPIES,
+    GATE,
+    GATE_IN_HELPER,
+    Mounted,
+    VolumeOptions,
+    Volumes,
+    decide,
+    own_targets,
+)
+
+ENGINE = "sshuttle"
+METHOD = "container"
+
+# What the supervisor needs: addresses, routes and iptables of its own network namespace.
+HELPER_CAPABILITIES = ("NET_ADMIN",)
+HELPER_RUNTIME_DIR = "/run/tpbox"
+# What it needs besides where volumes are live: FUSE.
+MOUNTING_CAPABILITIES = ("SYS_ADMIN",)
+FUSE_DEVICE = "/dev/fuse"
+MOVER_CAPABILITIES = ("SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE")
+UNCONFINED = "apparmor=unconfined"  # Docker's own profile forbids every mount
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What preflight found: the Docker engine, the cluster, and what the request's words mean there."""
+
+    owner: str
+    docker_host: str
+    context: str
+    namespace: str
+    kubeconfig: str
+    credential: Credential
+    server: ApiServer
+    embedded: bool
+    like: Copied | None = None
+    not_live: str = ""  # why volumes cannot be live with this Docker engine
+
+
+@dataclass(frozen=True)
+class SessionPlan:
+    """A session, complete but for the images' tags (found by building them) and the keys (made in memory)."""
+
+    session: str
+    request: SessionRequest
+    facts: Facts
+
+    @property
+    def name(self) -> str:
+        return names.of(self.session)
+
+    @property
+    def app_name(self) -> str:
+        return self.request.process.name or names.of(self.session, "app")
+
+    @property
+    def mover_name(self) -> str:
+        return names.of(self.session, "mover")
+
+    @property
+    def volumes(self) -> Volumes:
+        """Raises DockerError when they were to be live, and cannot be."""
+        process = self.request.process
+        return decide(
+            self.session,
+            self.request.volumes if process.image else VolumeOptions("off"),
+            own_targets(process.volumes, process.extra),
+            mount_paths(self.facts.like or Copied()),
+            self.facts.not_live,
+        )
+
+    def with_copies(self, reason: str) -> SessionPlan:
+        """The same plan where it has turned out that volumes cannot be live."""
+        return replace(self, facts=replace(self.facts, not_live=reason))
+
+    def objects(self) -> list[tuple[str, str]]:
+        """All that will be made, by kind and name, in this order."""
+        volumes = [("volume", name) for name in self.volumes.copies().values()]
+        mover = [("container", self.mover_name)] if self.volumes.live else []
+        return [("job", self.name), *volumes, *mover, ("container", self.name), ("container", self.app_name)]
+
+    def proxy_pod(self, image: str, authorized_key: str) -> ProxyPod:
+        request = self.request
+        return ProxyPod(
+            session=self.session,
+            owner=self.facts.owner,
+            namespace=self.facts.namespace,
+            image=image,
+            authorized_key=authorized_key,
+            grace=request.grace,
+            cpu=request.pod_cpu,
+            memory=request.pod_memory,
+            service_account=request.service_account,
+            pull_secret=request.pull_secret,
+            service_links=request.service_links,
+            copied=self.facts.like or Copied(),
+        )
+
+    def helper(self, image: str, gate: str = "") -> ContainerSpec:
+        """The helper: named capabilities, nothing written to a disk, gone when it ends. `gate`: a Docker volume that
+        Docker fills from the image."""
+        live = self.volumes.live
+        return ContainerSpec(
+            name=self.name,
+            image=image,
+            labels=names.labels(names.Role.HELPER, self.session, self.facts.owner),
+            hostname=self.name,
+            network=self.facts.server.network,
+            cap_drop=("ALL",),
+            cap_add=(*HELPER_CAPABILITIES, *(MOUNTING_CAPABILITIES if live else ())),
+            security_opt=("no-new-privileges", *((UNCONFINED,) if live else ())),
+            devices=(FUSE_DEVICE,) if live else (),
+            mounts=(
+                *((f"{gate}:{GATE_IN_HELPER}",) if gate else ()),
+                *(f"{name}:{COPIES}/{name}" for name in self.volumes.copies().values()),
+            ),
+            tmpfs={HELPER_RUNTIME_DIR: "mode=0700"},
+            ports=self.request.process.ports,
+            stdin=True,
+            remove_when_ended=True,
+            logged=False,
+        )
+
+    def mover(self, image: str) -> ContainerSpec:
+        """What moves mounts from the helper to the user's container: for a moment, and with the host's pids."""
+        return ContainerSpec(
+            name=self.mover_name,
+            image=image,
+            labels=names.labels(names.Role.MOVER, self.session, self.facts.owner),
+            command=("move",),
+            network="none",
+            pid_namespace="host",
+            cap_drop=("ALL",),
+            cap_add=MOVER_CAPABILITIES,
+            security_opt=("no-new-privileges", UNCONFINED, "seccomp=unconfined"),
+            stdin=True,
+            remove_when_ended=True,
+            logged=False,
+        )
+
+    def configuration(self, pod: str, private_key: str, host_key: str) -> dict[str, Any]:
+        """The `configure` command of the control channel (docs/architecture.md)."""
+        return {
+            "command": "configure",
+            "session": self.session,
+            "namespace": self.facts.namespace,
+            "pod": pod,
+            "ssh": {"port": SSH_PORT, "user": "tpbox", "privateKey": private_key, "hostKey": host_key},
+            "kubeconfig": kubeconfig.minimal(self.facts.credential, self.facts.server),
+            "engine": {"name": ENGINE, "bypass": [self.facts.server.endpoint]},
+            "volumes": self.volumes.configuration(),
+        }
+
+    def identity(self, pod: str) -> dict[str, str]:
+        """The variables by which the process knows where it lives."""
+        container = (self.facts.like or Copied()).container
+        return {
+            "TPBOX_SESSION": self.session,
+            "TPBOX_POD": pod,
+            "TPBOX_NAMESPACE": self.facts.namespace,
+            "TPBOX_CONTAINER": container,
+        }
+
+    def create_command(self, env_file: str, by_name: tuple[str, ...], mounted: Mounted) -> list[str]:
+        """`docker create` of the user's container. Values of the environment stay off the command line."""
+        process = self.request.process
+        entrypoint = GATE if mounted.gated else process.entrypoint
+        labels = names.labels(names.Role.APP, self.session, self.facts.owner)
+        options = [
+            ("--name", self.app_name),
+            ("--network", f"container:{self.name}"),
+            *(("--label", f"{name}={value}") for name, value in labels.items()),
+            *((("--env-file", env_file),) if env_file else ()),
+            *(("--env", name) for name in by_name),
+            *(("--volume", volume) for volume in process.volumes),
+            *((("--user", process.user),) if process.user else ()),
+            *((("--workdir", process.workdir),) if process.workdir else ()),
+            *((("--entrypoint", entrypoint),) if entrypoint is not None else ()),
+            *((("--platform", process.platform),) if process.platform else ()),
+        ]
+        flags = ["--interactive", *(["--tty"] if process.tty else []), *(["--init"] if process.init else [])]
+        flat = [word for option in options for word in option]
+        command = mounted.gated or process.command
+        return ["docker", "create", *flat, *flags, *process.extra, *mounted.options, process.image, *command]
+
+    def describe(self) -> list[str]:
+        """For --dry-run: what would be made, in the order in which it would be."""
+        facts, process = self.facts, self.request.process
+        helper = self.helper("tpbox-local:HASH")
+        return [
+            f"cluster   context {facts.context}, namespace {facts.namespace}, API server {facts.server.endpoint}",
+            f"target    {self.request.target}",
+            f"engine    {ENGINE}, method {METHOD}",
+            f"pod       {json.dumps(job(self.proxy_pod('tpbox-proxy-pod:HASH', 'ssh-ed25519 …')), indent=1)}",
+            f"helper    {helper.name}: capabilities {', '.join(helper.cap_add)}; "
+            f"network {helper.network or 'bridge'}; ports {', '.join(map(str, process.ports)) or 'none'}",
+            f"volumes   {self.volumes.words()}",
+            f"process   {shlex.join(self.create_command('', (), Mounted()))}",
+        ]

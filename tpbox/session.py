@@ -1,0 +1,349 @@
+"""A session from its first look to its last trace, in the order of docs/architecture.md.
+
+    code = session.run(request, console, Outputs(report="report.json"))
+
+Everything is undone by one clean-up stack, and named in the session record, before it is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tpbox import names, preflight, report, signals, watchdog
+from tpbox.cleanup import CleanupStack
+from tpbox.cluster import proxy_pod
+from tpbox.cluster.api import Api
+from tpbox.cluster.proxy_pod import ReadyPod
+from tpbox.errors import EXIT_TPBOX, TpboxError, TunnelError
+from tpbox.local import app, environment_file, helper, images
+from tpbox.local.docker import Docker
+from tpbox.local.embedded import Embedded
+from tpbox.local.volumes import VolumeService
+from tpbox.plan import envfile, environment
+from tpbox.plan.proxy_pod import job
+from tpbox.plan.request import SessionRequest
+from tpbox.plan.session import ENGINE, SessionPlan
+from tpbox.plan.volumes import Seen
+from tpbox.state import ObjectRef, SessionRecord
+from tpbox.tunnel.control import Control
+from tpbox.tunnel.keys import KeyPair, new_key_pair
+from tpbox.ui import Console, Phases
+
+POD_TIMEOUT = 120  # seconds; a large image over a slow line, while nothing says that it fails
+HELLO_TIMEOUT = 15
+LINK_TIMEOUT = 30
+ENGINE_TIMEOUT = 20
+VOLUMES_TIMEOUT = 70  # a first copy included
+FOLLOW_INTERVAL = 0.5
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a session is written down, besides what is said."""
+
+    events: str = ""
+    report: str = ""
+    write_env: str = ""
+    write_env_json: str = ""
+    on_environment: Callable[[Mapping[str, str]], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class SessionImages:
+    helper: str
+    pod: str
+
+
+def run(request: SessionRequest, console: Console, outputs: Outputs) -> int:
+    """Runs one session to its end and returns the exit code of the user's process. Raises TpboxError."""
+    with contextlib.ExitStack() as files:
+        events = files.enter_context(Path(outputs.events).open("w")) if outputs.events else None
+        phases = Phases(names.new_session_id(), console, events)
+        session = None
+        outcome: dict[str, Any] = {"exitCode": EXIT_TPBOX, "error": "a fault in tpbox"}
+        try:
+            with signals.interrupting():
+                session = _prepare(request, console, phases)
+                session.outputs = outputs
+                files.enter_context(session.recorded())
+                session.start()
+                code = session.run_process() if request.process.image else 0
+            outcome.update(exitCode=code, error="")
+        except TpboxError as error:
+            outcome.update(exitCode=error.exit_code, error=error.message)
+            raise
+        finally:
+            with signals.shielded(console.say):
+                if session:
+                    session.close()
+                if outputs.report:
+                    report.write(
+                        outputs.report,
+                        phases,
+                        session.plan if session else None,
+                        pod=session.pod.name if session and session.pod else "",
+                        reconnects=session.control.reconnects if session and session.control else 0,
+                        **outcome,
+                    )
+        return int(outcome["exitCode"])
+
+
+def environment_of(request: SessionRequest, console: Console) -> Mapping[str, str]:
+    """The environment that a process of this request would get; `request` names no image. Raises TpboxError."""
+    found: dict[str, str] = {}
+    run(request, console, Outputs(on_environment=found.update))
+    return found
+
+
+def plan(request: SessionRequest) -> SessionPlan:
+    """The plan of a session that is not made: --dry-run."""
+    docker = Docker.connect()
+    return _plan(request, docker, names.new_session_id())[0]
+
+
+def _plan(request: SessionRequest, docker: Docker, session: str) -> tuple[SessionPlan, Api]:
+    kubeconfig, context = preflight.choose_kubeconfig(request.kubeconfig, request.context)
+    api = Api.connect(kubeconfig, context)
+    facts = preflight.check(request, docker, api, kubeconfig)
+    return SessionPlan(session, request, facts), api
+
+
+def _prepare(request: SessionRequest, console: Console, phases: Phases) -> Session:
+    """Looks, plans and sees to the images: all that comes before the first object of the session."""
+    with phases.phase("preflight"):
+        docker = Docker.connect()
+        made, api = _plan(request, docker, phases.session)
+    if made.facts.embedded and not request.kubeconfig and not request.context:
+        console.say("no kubeconfig found: using the embedded cluster (context tpbox)")
+    with phases.phase("images"):
+        ready = _images(made, docker, console)
+    return Session(made, ready, docker, api, console, phases)
+
+
+def _images(made: SessionPlan, docker: Docker, console: Console) -> SessionImages:
+    """The user's image, the helper's and the pod's: here, and the last also where the cluster finds it."""
+    request, progress = made.request, console.progress
+    image = request.process.image
+    if image and docker.image(image) is None:
+        console.say(f"pulling {image}")
+        docker.pull(image, request.process.platform or None, progress)
+    local, proxy = images.find("images/local", "tpbox-local"), images.find("images/proxy-pod", "tpbox-proxy-pod")
+    helper = request.helper_image or images.ensure(docker, local, progress=progress)
+    pod = request.pod_image or images.ensure(docker, proxy, progress=progress)
+    if made.facts.embedded and not request.pod_image:
+        Embedded(docker).ensure_loaded(pod, progress=progress)
+    return SessionImages(helper, pod)
+
+
+@dataclass
+class Session:
+    """The objects of one session while they exist."""
+
+    plan: SessionPlan
+    images: SessionImages
+    docker: Docker
+    api: Api
+    console: Console
+    phases: Phases
+    stack: CleanupStack = field(default_factory=CleanupStack)
+    control: Control | None = None
+    pod: ReadyPod | None = None
+    outputs: Outputs = Outputs()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    keys: KeyPair = field(init=False, repr=False)
+    volumes: VolumeService = field(init=False)
+    seen: Seen = field(default_factory=Seen)
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _helper_lost: threading.Event = field(default_factory=threading.Event)
+    _link_is_up: threading.Event = field(default_factory=threading.Event)
+    _app_made: bool = False
+
+    def __post_init__(self) -> None:
+        facts = self.plan.facts
+        self.keys = new_key_pair(self.plan.name)
+        self.record = SessionRecord(
+            session=self.plan.session,
+            owner=facts.owner,
+            target=self.plan.request.target,
+            docker_host=facts.docker_host,
+            kubeconfig=facts.kubeconfig,
+            context=facts.context,
+            namespace=facts.namespace,
+            objects=[ObjectRef(kind, name) for kind, name in self.plan.objects()],
+        )
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """The record is written and the watchdog runs: from here on no death leaves anything behind."""
+        self.record.save()
+        with watchdog.watching(self.plan.session):
+            yield
+
+    def start(self) -> None:
+        """Pod and helper side by side, link, engine, and the user's container, created but not started."""
+        self.pod, self.control = self._pod_and_helper()
+        with self.phases.phase("link", "tunnel"):
+            self.control.configure(self._configuration(self.pod))
+            self.control.wait_link(LINK_TIMEOUT)
+        with self.phases.phase("remote-info"):
+            info = self.control.wait_remote(LINK_TIMEOUT)
+            self.seen = self.plan.volumes.seen(info.mounts)
+            self.environment = self._environment(info.environment, self.pod.name)
+            self._write_environment()
+        if not self.plan.request.process.image:
+            return
+        with self.phases.phase("engine", f"engine {ENGINE}"):
+            self.control.wait_engine(ENGINE_TIMEOUT)
+        with self.phases.phase("volumes"):
+            if self.seen.paths():
+                self.control.wait_volumes(VOLUMES_TIMEOUT)
+            mounted = self.volumes.mounted(self.seen, self.console)
+        with self.phases.phase("process"):
+            self.stack.push("user's container", lambda: self.docker.remove_own(self.plan.app_name, self.plan.session))
+            app.create(self.plan, self.environment, mounted, self.console.warn)
+            self.volumes.put_files(self.seen)
+            self._app_made = True
+
+    def _environment(self, pod_environment: Mapping[str, str], pod: str) -> Mapping[str, str]:
+        """What the process gets; the user is told when that is not everything."""
+        request, identity = self.plan.request, {**self.plan.identity(pod), **self.seen.environment()}
+        own = request.process.environment
+        variables = environment.of_process(pod_environment, identity, own, request.env_exclude)
+        fitted = environment.fit(variables, first={*identity, *own})
+        if words := environment.left_out_words(fitted, len(variables)):
+            self.console.warn(words)
+        return fitted.environment
+
+    def _write_environment(self) -> None:
+        self.outputs.on_environment(self.environment)
+        for option, path, make in (
+            ("--write-env", self.outputs.write_env, envfile.file),
+            ("--write-env-json", self.outputs.write_env_json, envfile.json_file),
+        ):
+            if path:
+                rendered = make(self.environment)
+                environment_file.write(option, path, rendered.text)
+                for words in rendered.doubts():
+                    self.console.warn(f"{option}: {words}")
+
+    def run_process(self) -> int:
+        """Runs the user's process in the foreground and returns its exit code.
+
+        Raises TunnelError when the helper died under it.
+        """
+        self.console.say(
+            f"running as {self.plan.name} in {self.plan.facts.context}/{self.plan.facts.namespace} "
+            f"({self.phases.elapsed():.1f} s)"
+        )
+        with self.phases.phase("running"), self.volumes.moving(self.seen):
+            code = app.run(self.docker, self.plan)
+        if self._helper_lost.is_set():
+            raise TunnelError("the helper container ended, and the session with it", detail=self._last_words())
+        if self.plan.request.keep:
+            self._wait_for_a_look()
+        return code
+
+    def close(self) -> None:
+        """Removes everything, last made first, and says what could not be removed."""
+        with self.phases.phase("cleanup"):
+            self._ending.set()
+            failures = self.stack.unwind()
+        for failure in failures:
+            self.console.warn(f"{failure.step} is left behind: {failure.error.message}. Later: tpbox cleanup")
+        if not failures:
+            self.record.remove()
+
+    def _pod_and_helper(self) -> tuple[ReadyPod, Control]:
+        with self._beside(self._start_pod) as pod, self.phases.phase("helper", "helper"):
+            control = self._start_helper()
+        return pod.result(), control
+
+    @contextlib.contextmanager
+    def _beside(self, work: Callable[[], ReadyPod]) -> Iterator[Future[ReadyPod]]:
+        """Runs `work` in a thread. The thread has ended when the block is left, whatever happens: clean-up must not
+        run while something is still being made."""
+        with ThreadPoolExecutor(1, thread_name_prefix="pod") as pool:
+            future = pool.submit(work)
+            try:
+                yield future
+                while not future.done():  # in short waits, so that a signal is seen
+                    with contextlib.suppress(TimeoutError):
+                        future.exception(timeout=0.1)
+            except BaseException:
+                self._ending.set()
+                raise
+
+    def _start_pod(self) -> ReadyPod:
+        namespace, name = self.plan.facts.namespace, self.plan.name
+        with self.phases.phase("pod", f"proxy pod in {namespace}"):
+            self.stack.push(f"Job {name}", lambda: proxy_pod.delete(self.api, namespace, name))
+            proxy_pod.create(self.api, job(self.plan.proxy_pod(self.images.pod, self.keys.public)))
+            return self._wait_pod()
+
+    def _wait_pod(self) -> ReadyPod:
+        facts = self.plan.facts
+        return proxy_pod.wait_ready(
+            self.api, facts.namespace, self.plan.session, timeout=POD_TIMEOUT, cancelled=self._ending
+        )
+
+    def _configuration(self, pod: ReadyPod) -> dict[str, Any]:
+        return self.plan.configuration(pod.name, self.keys.private, pod.host_key)
+
+    def _start_helper(self) -> Control:
+        channel, self.volumes = helper.start(
+            self.docker, self.plan, self.images.helper, self.stack.push, self._replanned
+        )
+        control = Control(channel, self._on_event, self._on_helper_end)
+        control.wait_hello(HELLO_TIMEOUT)
+        return control
+
+    def _replanned(self, plan: SessionPlan) -> None:
+        self.plan = plan
+        self.record.objects = [ObjectRef(kind, name) for kind, name in plan.objects()]
+        self.record.save()
+
+    def _on_event(self, event: dict[str, Any]) -> None:
+        if event["event"] == "link" and event.get("state") == "down":
+            self.console.warn(f"the tunnel is down ({event.get('reason', '')}); making it anew")
+            self._link_is_up.clear()
+            threading.Thread(target=self._follow_pod, name="follow", daemon=True).start()
+        elif event["event"] == "link":
+            self._link_is_up.set()
+            if event.get("reconnects"):
+                self.console.say("the tunnel is up again")
+        elif event["event"] == "volumes" and event["state"] == "note":
+            self.console.warn(event["message"])
+        elif event["event"] == "volumes" and event["state"] == "down":
+            self.console.warn(f"the pod's volumes are lost: {event['reason']}")
+
+    def _follow_pod(self) -> None:
+        """While the link is down: a pod that was evicted or deleted is replaced by its Job; the helper is told."""
+        while not self._ending.is_set() and not self._link_is_up.wait(FOLLOW_INTERVAL):
+            with contextlib.suppress(TpboxError):  # an API server that is away comes back, or the user ends it
+                pod = self._wait_pod()
+                if pod != self.pod and self.control:
+                    self.pod = pod
+                    self.control.configure(self._configuration(pod))
+
+    def _on_helper_end(self) -> None:
+        if self._ending.is_set():
+            return
+        self._helper_lost.set()
+        if self._app_made:
+            self.docker.kill(self.plan.app_name, signal.SIGKILL)
+
+    def _last_words(self) -> str:
+        return self.control.failure.message if self.control and self.control.failure else ""
+
+    def _wait_for_a_look(self) -> None:
+        pod = self.pod.name if self.pod else ""
+        self.console.say(f"kept for a look: pod {pod}, helper {self.plan.name}; Ctrl-C ends it")
+        with contextlib.suppress(TpboxError), signals.interrupting():
+            self._helper_lost.wait()
