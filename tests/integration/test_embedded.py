@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tpbox.errors import ClusterError, ImageError
+from tpbox.local import embedded
 from tpbox.local.docker import Docker
 from tpbox.local.embedded import NAME, Embedded
 from tpbox.local.images import BASE
@@ -190,6 +191,46 @@ def test_objects_and_images_outlive_a_stop(docker: Docker, cluster: Embedded) ->
     assert cluster.has_image(BASE)
     kubectl(cluster, "wait", "pod/probe", "--for=condition=Ready", "--timeout=30s")
     assert in_pod(cluster, "probe", "getent hosts kubernetes.default").split()[0] == "10.96.0.1"
+
+
+# What a container leaves that died together with its Docker engine: its network namespace, with its addresses.
+SQUATTER = """
+ip link set eth0 down; ip link set eth0 address {mac}; ip link set eth0 up
+ip address add {address}/24 dev eth0
+while :; do echo > /dev/udp/{gateway}/9; sleep 0.02; done
+"""
+
+
+def test_a_dead_node_that_is_still_on_the_network_is_left_behind_by_the_next_up(
+    docker: Docker, cluster: Embedded
+) -> None:
+    [before] = docker.networks(cluster.name)
+    docker.stop(cluster.name, 10)
+    cluster.up(CONSOLE)
+    [after] = docker.networks(cluster.name)
+    assert after["Id"] != before["Id"]
+
+
+def test_up_does_not_take_a_cluster_for_ready_that_this_machine_cannot_reach(
+    docker: Docker, cluster: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = inspect(docker, cluster)["NetworkSettings"]["Networks"][cluster.name]
+    script = SQUATTER.format(mac=network["MacAddress"], address=network["IPAddress"], gateway=network["Gateway"])
+    options = ["--rm", "--detach", "--network", cluster.name, "--cap-add", "NET_ADMIN"]
+    run = ["docker", "run", *options, "tpbox-example-clients:1", "bash", "-c", script]
+    squatter = subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        deadline = time.monotonic() + 10
+        while embedded.answers(int(cluster.status().server.rpartition(":")[2])):
+            assert time.monotonic() < deadline, "the squatter gets no traffic"
+            time.sleep(0.1)
+        monkeypatch.setattr(embedded, "READY_WITHIN", 20)
+        with pytest.raises(ClusterError, match="does not answer on this machine"):
+            cluster.up(CONSOLE)
+    finally:
+        docker.remove(squatter)
+    cluster.up(CONSOLE)
+    assert embedded.answers(int(cluster.status().server.rpartition(":")[2]))
 
 
 def test_a_component_that_dies_ends_the_node_and_is_named(docker: Docker, cluster: Embedded) -> None:

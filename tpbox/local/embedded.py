@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ NAME = "tpbox-cluster"
 CONTEXT = node.CONTEXT
 READY_WITHIN = 60  # seconds; it takes 10
 STOP_SECONDS = 5
+ANSWER_WITHIN = 2  # seconds
 UP_HINT = "Start it: tpbox cluster up"
 
 
@@ -68,10 +70,10 @@ class Embedded:
             if found and found["Config"]["Image"] == image and self._write_kubeconfig(found):
                 return
             began = time.monotonic()
-            if found and found["Config"]["Image"] != image:
-                console.say("the embedded cluster's node has a newer image: making it anew, its objects stay")
-                self._docker.stop(self.name, STOP_SECONDS)
-                self._docker.remove(self.name)
+            if found:
+                if found["Config"]["Image"] != image:
+                    console.say("the embedded cluster's node has a newer image: making it anew, its objects stay")
+                self._remove_node()
                 images.remove_outdated(self._docker, split_tag(image)[0], image)
             self._start(image, found)
             self._wait_until_ready()
@@ -166,13 +168,23 @@ class Embedded:
         context = images.find("cluster/node", "tpbox-cluster-node", arguments)
         return images.ensure(self._docker, context, console.progress)
 
-    def _start(self, image: str, found: dict[str, Any] | None) -> None:
+    def _remove_node(self) -> None:
+        """Container and network; all that matters is in the volume.
+
+        The network too, where nobody else is on it: the network namespace of a container that died together with
+        its Docker engine stays on the bridge, with the node's addresses, and answers in the new node's place.
+        """
+        self._docker.stop(self.name, STOP_SECONDS)
+        self._docker.remove(self.name)
+        with contextlib.suppress(DockerError):
+            self._docker.remove_network(self.name)
+
+    def _start(self, image: str, before: dict[str, Any] | None) -> None:
         network = self._network()
-        if not self._docker.inspect(self.name):
-            self._docker.create_volume(self.name, node.LABELS)
-            port = node.published_port(found) if found else free_port(node.API_PORT)
-            modules = Path(node.MODULES).is_dir()
-            self._docker.create(node.container(self.name, image, network, port=port, modules=modules))
+        self._docker.create_volume(self.name, node.LABELS)
+        port = node.published_port(before) if before else free_port(node.API_PORT)
+        modules = Path(node.MODULES).is_dir()
+        self._docker.create(node.container(self.name, image, network, port=port, modules=modules))
         self._docker.start(self.name)
 
     def _network(self) -> node.Network:
@@ -203,16 +215,20 @@ class Embedded:
             if self._write_kubeconfig(found):
                 return
             time.sleep(0.2)
+        missing = "is not ready"
+        if self._admin():
+            missing = "runs, but its API does not answer on this machine's loopback"
         raise ClusterError(
-            f"the embedded cluster is not ready after {READY_WITHIN} s", detail=self._log(), hint=self._renew_hint()
+            f"the embedded cluster {missing} after {READY_WITHIN} s", detail=self._log(), hint=self._renew_hint()
         )
 
     def _write_kubeconfig(self, found: dict[str, Any]) -> bool:
-        """Puts the kubeconfig in its place; False while the cluster is not ready."""
+        """Puts the kubeconfig in its place; False while the cluster is not ready, or not to be reached from here."""
         admin = self._admin() if found["State"]["Running"] else None
-        if admin is None:
+        port = node.published_port(found)
+        if admin is None or not answers(port):
             return False
-        path, text = self.kubeconfig_path(), node.kubeconfig(admin, node.published_port(found))
+        path, text = self.kubeconfig_path(), node.kubeconfig(admin, port)
         if not path.is_file() or path.read_text() != text:
             state.write_private(path, text)
         return True
@@ -265,3 +281,13 @@ def free_port(preferred: int) -> int:
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise DockerError("no port of 127.0.0.1 is free for the embedded cluster's API")
+
+
+def answers(port: int) -> bool:
+    """Whether a TLS server is behind a port of the host's loopback; who it is its clients will check."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=ANSWER_WITHIN) as plain:
+        context.wrap_socket(plain).close()
+        return True
+    return False
