@@ -28,6 +28,7 @@ from typing import Any, Self, TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = "tpbox-example-clients:1"
 MYAPP = "myapp"
+RUNTIMES = "tpbox-example-runtimes:1"
 SHOP = "tpbox-example-shop:1"
 
 COMMAND = [sys.executable, "-m", "tpbox"]
