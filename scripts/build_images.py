@@ -23,6 +23,7 @@ EXAMPLES = {
     "examples/shop": "tpbox-example-shop:1",
     "examples/myapp": "myapp:latest",
     "examples/clients": "tpbox-example-clients:1",
+    "examples/runtimes": "tpbox-example-runtimes:1",
     "bench/load": "tpbox-bench:1",
 }
 IN_CLUSTER = ("tpbox-example-shop:1", "tpbox-bench:1")

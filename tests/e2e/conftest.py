@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import host, shop
-from tests.e2e.launcher import CLIENTS, MYAPP, POLL, SHOP, Launcher
+from tests.e2e.launcher import CLIENTS, MYAPP, POLL, RUNTIMES, SHOP, Launcher
 
 HERE = Path(__file__).parent
 TEST_LIMIT = 240  # seconds, the set-up of the first test included
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def unbound(tmp_path_factory: pytest.TempPathFactory) -> Launcher:
     """The command line with the embedded cluster up and no namespace chosen."""
-    missing = [image for image in (SHOP, MYAPP, CLIENTS) if not _has_image(image)]
+    missing = [image for image in (SHOP, MYAPP, CLIENTS, RUNTIMES) if not _has_image(image)]
     if missing:
         pytest.fail(f"there is no image {', '.join(missing)}; build it first: make setup", pytrace=False)
     launcher = Launcher("default", tmp_path_factory.mktemp("tpbox"))

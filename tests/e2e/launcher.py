@@ -13,6 +13,7 @@ What is started here is ended here, whatever the test does.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ from typing import Any, Self, TypeVar
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = "tpbox-example-clients:1"
 MYAPP = "myapp"
+RUNTIMES = "tpbox-example-runtimes:1"
 SHOP = "tpbox-example-shop:1"
 
 COMMAND = [sys.executable, "-m", "tpbox"]
@@ -156,6 +158,13 @@ class Running:
         """What a terminal does at Ctrl-C: SIGINT to the whole foreground process group."""
         os.killpg(self.process.pid, signal.SIGINT)
 
+    def kill(self, *, with_watchdog: bool = False) -> None:
+        """kill -9 of the launcher, after that of its watchdog where one is to die too."""
+        if with_watchdog:
+            os.kill(_pid_of(f"tpbox.watchdog\0{self.session}\0"), signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        self.process.wait(10)
+
     def finish(self, timeout: float = 60) -> Result:
         """Waits for the end. Fails the test when it does not come within `timeout` seconds."""
         try:
@@ -163,6 +172,21 @@ class Running:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"tpbox runs on after {timeout:.0f} s\n{self.stderr()}") from None
         return Result(code, self.stdout(), self.stderr(), time.monotonic() - self._began, self.events())
+
+
+def _pid_of(ending: str) -> int:
+    """The process whose command line ends like this; it has 3 seconds to be there."""
+
+    def look() -> int | None:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if path.read_bytes().endswith(ending.encode()):
+                    return int(path.parent.name)
+        return None
+
+    found = wait_for(f"process {ending!r}", look, 3)
+    assert found
+    return found
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Many questions, one session: shell commands run inside it, their outcomes brought out as JSON.
+"""Many questions, one session: shell commands run inside it, one after another, their outcomes brought out.
 
     answers = ask(launcher, {"short name": "curl -s http://web/"}, "--like", "deploy/web")
     answers["short name"].code  # 0
@@ -8,7 +8,7 @@ A session takes seconds to start, a question milliseconds.
 
 from __future__ import annotations
 
-import json
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,19 +16,14 @@ from tests.e2e.launcher import CLIENTS, Launcher
 
 LIMIT = 10  # seconds for one command
 
-# Runs inside the session. 124 is the code of a command that took too long, as timeout(1) has it.
+# Runs inside the session, in any image that has bash. A line for each command: its exit code (124 when it took too
+# long, as timeout(1) has it), its microseconds, and in base64 what it printed.
 _PROBER = f"""
-import json, subprocess, sys, time
-answers = {{}}
-for name, command in json.load(sys.stdin).items():
-    began = time.monotonic()
-    try:
-        done = subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, timeout={LIMIT})
-        outcome = (done.returncode, done.stdout.decode(), done.stderr.decode())
-    except subprocess.TimeoutExpired:
-        outcome = (124, "", "took longer than {LIMIT} s")
-    answers[name] = (*outcome, time.monotonic() - began)
-json.dump(answers, sys.stdout)
+while IFS= read -r -d '' command; do
+  began=${{EPOCHREALTIME/./}}
+  timeout {LIMIT} bash -c "$command" < /dev/null > /tmp/stdout 2> /tmp/stderr
+  echo "$? $((${{EPOCHREALTIME/./}} - began)) =$(base64 -w0 /tmp/stdout) =$(base64 -w0 /tmp/stderr)"
+done
 """
 
 
@@ -46,8 +41,14 @@ class Answer:
         return self.stdout.strip()
 
 
-def ask(launcher: Launcher, commands: Mapping[str, str], *options: str) -> dict[str, Answer]:
+def ask(launcher: Launcher, commands: Mapping[str, str], *options: str, image: str = CLIENTS) -> dict[str, Answer]:
     """Runs each command in one session that `options` describe. Returns the outcomes by the commands' names."""
-    words = [*options, "--image", CLIENTS, "--", "python3", "-c", _PROBER]
-    done = launcher.run(*words, stdin=json.dumps(dict(commands)).encode(), timeout=110).ok()
-    return {name: Answer(*outcome) for name, outcome in json.loads(done.stdout).items()}
+    asked = "".join(f"{command}\0" for command in commands.values())
+    done = launcher.run(*options, "--image", image, "--", "bash", "-c", _PROBER, stdin=asked.encode(), timeout=110).ok()
+    return dict(zip(commands, map(_answer, done.text.splitlines()), strict=True))
+
+
+def _answer(line: str) -> Answer:
+    code, microseconds, *streams = line.split()
+    stdout, stderr = (base64.b64decode(stream.removeprefix("=")).decode() for stream in streams)
+    return Answer(int(code), stdout, stderr, int(microseconds) / 1e6)

@@ -89,10 +89,7 @@ def test_row_33_whatever_is_killed_nothing_is_left(tpbox: Launcher, kill: Kill) 
 
 def _launcher_dies(tpbox: Launcher, running: Running, *, with_watchdog: bool) -> None:
     session = running.session
-    if with_watchdog:
-        os.kill(_pid_of(f"tpbox.watchdog\0{session}\0"), signal.SIGKILL)
-    running.signal(signal.SIGKILL)
-    running.finish(10)
+    running.kill(with_watchdog=with_watchdog)
     if not with_watchdog:
         wait_for("everything gone", lambda: not host.inventory({session}), WATCHDOG_WITHIN)
         return
@@ -146,19 +143,6 @@ def _answers_again(running: Running, within: float) -> None:
 
 def _is_there(container: str) -> bool:
     return bool(docker("ps", "-q", "--filter", f"name=^{container}$"))
-
-
-def _pid_of(ending: str) -> int:
-    def look() -> int | None:
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                if path.read_bytes().endswith(ending.encode()):
-                    return int(path.parent.name)
-        return None
-
-    found = wait_for(f"process {ending!r}", look, 3)
-    assert found
-    return found
 
 
 # The tunnel's own parts, under one session that must live on

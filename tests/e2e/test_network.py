@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e import shop
-from tests.e2e.launcher import Launcher
+from tests.e2e.launcher import RUNTIMES, Launcher
 from tests.e2e.probe import Answer, ask
 
 GET = "curl -sS --max-time 5"
 DIG = "dig +tries=1 +time=3"
 AT_ONCE = 1.0  # seconds
+SOON = 5.0  # seconds, the start of a Java or Node included
 PING_REDIS = "timeout 5 bash -c 'exec 3<>/dev/tcp/{}/6379; printf \"PING\\r\\n\" >&3; head -n 1 <&3'"
 URLLIB = "import sys, urllib.request as u; sys.stdout.write(u.urlopen('http://web/', timeout=5).read().decode())"
 PSQL = "psql -h {} -U shop -d postgres -Atc 'select 6 * 7'"
@@ -35,6 +36,9 @@ class Addresses:
     @property
     def web(self) -> str:
         return f"web.{self.domain}"
+
+
+NOWHERE = Addresses("", "", ("",))  # for the names of tests, before there is a cluster
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +70,24 @@ def _clients() -> dict[str, str]:
         "client go-static": "fetch-go http://web/",
         "client musl": "fetch-musl web",
         "client python": f"python3 -c {shlex.quote(URLLIB)}",
+    }
+
+
+def _runtimes(at: Addresses) -> dict[str, str]:
+    """Runtimes with a resolver, a cache or both of their own; every one prints web's page."""
+    return {
+        "java": "java Fetch http://web/",
+        "node getaddrinfo": "node fetch.mjs http://web/",
+        "node c-ares": f"node fetch.mjs --c-ares http://{at.web}/",
+    }
+
+
+def _unknown(at: Addresses) -> dict[str, tuple[str, str]]:
+    """The same with a name that is not there, and the words of each runtime for it."""
+    return {
+        "java unknown": ("java Fetch http://missing/", "java.net.UnknownHostException: missing: "),
+        "node getaddrinfo unknown": ("node fetch.mjs http://missing/", "getaddrinfo ENOTFOUND missing"),
+        "node c-ares unknown": (f"node fetch.mjs --c-ares http://missing.{at.domain}/", "queryA ENOTFOUND missing."),
     }
 
 
@@ -118,7 +140,14 @@ def answers(tpbox: Launcher, addresses: Addresses) -> dict[str, Answer]:
     return ask(tpbox, commands, "--like", "deploy/web", "-e", f"PGPASSWORD={password}")
 
 
-@pytest.mark.parametrize("name", _pages(Addresses("", "", ("",))))
+@pytest.fixture(scope="module")
+def runtime_answers(tpbox: Launcher, addresses: Addresses) -> dict[str, Answer]:
+    """The runtimes' answers, in a session of their own image."""
+    unknown = {name: command for name, (command, _) in _unknown(addresses).items()}
+    return ask(tpbox, {**_runtimes(addresses), **unknown}, image=RUNTIMES)
+
+
+@pytest.mark.parametrize("name", _pages(NOWHERE))
 def test_row_15_http_by_every_address(answers: dict[str, Answer], name: str) -> None:
     assert answers[name].code == 0, answers[name].stderr
     assert answers[name].stdout.encode() == shop.PAGE
@@ -183,6 +212,22 @@ def test_row_16_the_resolver_is_the_pods(answers: dict[str, Answer], tpbox: Laun
 def test_row_17_programs_of_every_kind(answers: dict[str, Answer], name: str) -> None:
     assert answers[name].code == 0, answers[name].stderr
     assert answers[name].stdout.encode() == shop.PAGE
+
+
+@pytest.mark.parametrize("name", _runtimes(NOWHERE))
+def test_row_17_java_and_node_resolve_and_connect(runtime_answers: dict[str, Answer], name: str) -> None:
+    assert runtime_answers[name].code == 0, runtime_answers[name].stderr
+    assert runtime_answers[name].stdout.encode() == shop.PAGE
+
+
+@pytest.mark.parametrize("name", _unknown(NOWHERE))
+def test_row_17_an_unknown_host_is_said_in_the_runtimes_own_words(
+    runtime_answers: dict[str, Answer], addresses: Addresses, name: str
+) -> None:
+    _, words = _unknown(addresses)[name]
+    assert words in runtime_answers[name].stderr
+    assert (runtime_answers[name].code, runtime_answers[name].stdout) == (1, "")
+    assert runtime_answers[name].seconds < SOON
 
 
 @pytest.mark.parametrize("name", ["psql", "psql fqdn"])

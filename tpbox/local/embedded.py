@@ -112,11 +112,6 @@ class Embedded:
             images=tuple(node.loaded_names(self._images())),
         )
 
-    def has_image(self, reference: str) -> bool:
-        """Whether the cluster has exactly the image that Docker has under this name."""
-        found = self._docker.image(reference)
-        return found is not None and node.loaded(self._images(), reference, found["Id"])
-
     def ensure_loaded(self, reference: str, progress: Progress) -> None:
         """Copies an image from Docker to the cluster unless it is there. Raises as `load` does."""
         self.load([reference], progress)

@@ -95,18 +95,19 @@ class VolumeService:
 
     def _ensure_gate(self) -> str:
         """The Docker volume that has the gate: Docker fills it from the helper's image when the helper is created. It
-        is kept as a cache, one for each helper image."""
+        is kept as a cache, one for each helper image, and goes after its image has gone."""
         image = self._docker.image(self._image)
         if image is None:
             raise ImageError(f"the helper's image {self._image} is not here", hint=f"docker pull {self._image}")
         name = GATE + str(image["Id"]).removeprefix("sha256:")[:HASH_LENGTH]
         labels = names.labels(names.Role.IMAGE)
-        others = [v for v in self._docker.volumes(labels) if v.startswith(GATE)]
-        if name not in others:
+        there = [v for v in self._docker.volumes(labels) if v.startswith(GATE)]
+        if name not in there:
             self._docker.create_volume(name, labels)
-            for older in others:
-                with contextlib.suppress(DockerError):  # another session uses it
-                    self._docker.remove_volume(older)
+        for other in there:
+            if self._docker.image(other.removeprefix(GATE)) is None:
+                with contextlib.suppress(DockerError):  # a container that was made before uses it
+                    self._docker.remove_volume(other)
         return name
 
     @contextlib.contextmanager

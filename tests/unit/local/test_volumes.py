@@ -52,13 +52,15 @@ class FakeDocker:
 
     def __init__(self, refusing: str = "nothing", mover: FakeChannel | None = None) -> None:
         self.made: list[ContainerSpec] = []
-        self.there: dict[str, dict[str, str]] = {"tpbox-gate-old": {}, "other": {}}
+        self.there: dict[str, dict[str, str]] = {"tpbox-gate-old": {}, "tpbox-gate-used": {}, "other": {}}
         self.gone: list[str] = []
         self.killed: list[str] = []
         self.mover = mover or FakeChannel({"event": "ready"}, {"event": "taken"}, {"event": "put"})
         self._refusing = refusing
 
-    def image(self, reference: str) -> dict[str, Any]:
+    def image(self, reference: str) -> dict[str, Any] | None:
+        if reference in ("old", "used"):
+            return None
         return {"Id": "sha256:0123456789abcdef", "Config": {"Entrypoint": None, "Cmd": ["serve"]}}
 
     def volumes(self, labels: object) -> list[str]:
@@ -68,6 +70,8 @@ class FakeDocker:
         self.there[name] = labels
 
     def remove_volume(self, name: str) -> None:
+        if name.endswith("-used"):
+            raise DockerError("volume is in use")
         self.there.pop(name, None)
 
     def create(self, spec: ContainerSpec) -> None:
@@ -114,10 +118,15 @@ def test_live_mounts_are_taken_from_the_helper_and_put_into_the_container() -> N
     ]
 
 
-def test_the_gates_volume_is_one_for_each_helper_image_and_an_older_one_goes() -> None:
+def test_the_gates_volume_is_one_for_each_helper_image_and_goes_after_it() -> None:
     docker = FakeDocker()
-    assert start(docker, plan(), never).gate == "tpbox-gate-0123456789ab"
-    assert sorted(docker.there) == ["other", "tpbox-gate-0123456789ab"]
+    docker.there["tpbox-gate-aaaaaaaaaaaa"] = {}  # of another image that is there
+    for _ in range(2):
+        assert start(docker, plan(), never).gate == "tpbox-gate-0123456789ab"
+        assert sorted(docker.there) == [
+            "other", "tpbox-gate-0123456789ab", "tpbox-gate-aaaaaaaaaaaa", "tpbox-gate-used",
+        ]  # fmt: skip
+        docker.there["tpbox-gate-old"] = {}
     assert "tpbox.dev/session" not in docker.there["tpbox-gate-0123456789ab"]
 
 
@@ -158,7 +167,7 @@ def test_off_makes_nothing_beside_the_helper() -> None:
     docker = FakeDocker()
     start(docker, plan(VolumeOptions("off")), never)
     assert [spec.name for spec in docker.made] == ["tpbox-abcdefgh"]
-    assert sorted(docker.there) == ["other", "tpbox-gate-old"]
+    assert sorted(docker.there) == ["other", "tpbox-gate-old", "tpbox-gate-used"]
 
 
 def test_a_volume_is_removed_when_the_helper_has_let_go_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
