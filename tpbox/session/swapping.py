@@ -4,7 +4,7 @@
     swapping.claim(take_over=False)
     with swapping.watching(is_ready, lost):       # scales the original to 0 when `is_ready()`, and looks who holds it
         ...
-    outcome = swapping.give_back()
+    swapping.give_back()
     swapping.wait_back(60)
 """
 
@@ -25,6 +25,7 @@ from tpbox.ui import Console
 
 READY_POLL = 0.3  # seconds
 HOLD_POLL = 4.0  # seconds between two looks at who holds the record
+SILENT = ("taken", "nothing")  # the one who has it says so, or has said so
 
 
 class Swapping:
@@ -35,9 +36,11 @@ class Swapping:
         self._api = api
         self._record = record
         self._console = console
+        self._claimed = False
         self._down = False
         self._ended = threading.Event()
         self._outcome: Outcome | None = None
+        self._waited = False
         self._lock = threading.Lock()
 
     @property
@@ -46,8 +49,13 @@ class Swapping:
 
     def claim(self, *, take_over: bool) -> None:
         """Raises SwappedError when the workload is somebody's already, and is not to be taken over."""
+        self._claimed = True  # ahead: an answer that is lost is a claim all the same
         if not take_over:
-            self._record = swap.claim(self._api, self._record)
+            try:
+                self._record = swap.claim(self._api, self._record)
+            except SwappedError:
+                self._claimed = False
+                raise
             return
         self._record, before = swap.take_over(self._api, self._record)
         if before:
@@ -56,14 +64,14 @@ class Swapping:
     def claim_again(self) -> None:
         """After the agent has given the workload back, since it took us for dead.
 
-        Raises ClusterError when it is no longer as the agent left it, SwappedError when it is somebody else's.
+        Raises SwappedError when it is no longer as the agent left it, or somebody else's.
         """
         record = self._record
         if swap.still_mine(self._api, record):
             return
         found = workloads.get(self._api, record.namespace, record.kind, record.name)
         if found is None or swap.replicas_of(found) != record.replicas:
-            raise ClusterError(f"{record.workload} was given back while the cluster could not be reached, and changed")
+            raise SwappedError(f"{record.workload} was given back while the cluster could not be reached, and changed")
         self._record = swap.claim(self._api, record.anew(found))
         self._down = False
         self._console.say(f"{record.workload} was given back meanwhile: taking its place again")
@@ -85,22 +93,24 @@ class Swapping:
             self._ended.set()
             thread.join()  # it must not scale down what is being given back
 
-    def give_back(self) -> Outcome:
-        """Restores the workload; a second call has the first one's outcome. Raises ClusterError."""
+    def give_back(self) -> None:
+        """Restores the workload, once. Raises ClusterError."""
         self._ended.set()
         with self._lock:
-            if self._outcome is None:
-                self._outcome = swap.restore(
-                    self._api, self._record.namespace, self._record.lease_name, self._record.session
-                )
-                say = self._console.warn if self._outcome.notable else self._console.say
-                say(self._outcome.words)
-        return self._outcome
+            if self._outcome or not self._claimed:
+                return
+            record = self._record
+            self._outcome = swap.restore(self._api, record.namespace, record.lease_name, record.session)
+            if self._outcome.result in SILENT:
+                return
+            say = self._console.warn if self._outcome.notable else self._console.say
+            say(self._outcome.words)
 
     def wait_back(self, timeout: float) -> bool:
         """Waits until the workload is Ready again, if we have restored it; says how long it took."""
-        if self._outcome is None or self._outcome.result != "restored" or timeout <= 0:
+        if self._outcome is None or self._outcome.result != "restored" or timeout <= 0 or self._waited:
             return True
+        self._waited = True
         began = time.monotonic()
         ref = WorkloadRef(self._record.kind, self._record.name)
         if workloads.wait_ready(self._api, self._record.namespace, ref, timeout=timeout, cancelled=threading.Event()):
