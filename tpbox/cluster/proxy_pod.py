@@ -96,13 +96,6 @@ def delete(api: Api, namespace: str, name: str) -> None:
         time.sleep(POLL)
 
 
-def sessions(api: Api, owner: str, namespace: str = "") -> list[dict[str, Any]]:
-    """The Jobs of an owner's sessions, in one namespace or, with "", in all of them."""
-    path = jobs_path(namespace) if namespace else "/apis/batch/v1/jobs"
-    selector = f"{names.OWNER}={names.owner_label(owner)},{names.ROLE}={names.Role.PROXY_POD}"
-    return list(api.get(path, labelSelector=selector)["items"])
-
-
 def _newest(api: Api, namespace: str, session: str) -> dict[str, Any] | None:
     pods = api.get(pods_path(namespace), labelSelector=f"{names.SESSION}={session}")["items"]
     live = [p for p in pods if "deletionTimestamp" not in p["metadata"]]
