@@ -113,7 +113,7 @@ def choose(found: list[Found], session: str, everything: bool) -> list[Found]:
     """
     if not session:
         return [one for one in found if everything or not one.alive]
-    [*named] = [one for one in found if one.session == session]
+    named = [one for one in found if one.session == session]
     if not named:
         raise UsageError(f"there is no session '{session}'", hint="See: tpbox status")
     if named[0].alive and not everything:

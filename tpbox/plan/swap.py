@@ -121,7 +121,7 @@ class SwapRecord:
                 generation=int(notes[GENERATION]),
                 uid=notes[RESOURCE],
                 acquired=read_time(lease["spec"]["acquireTime"]),
-                state="down" if notes[STATE] == "down" else "claimed",
+                state="claimed" if notes[STATE] == "claimed" else "down",
                 lease_uid=metadata.get("uid", ""),
                 version=metadata.get("resourceVersion", ""),
             )
