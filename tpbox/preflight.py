@@ -19,11 +19,11 @@ from tpbox.cluster.api import Api
 from tpbox.errors import ClusterError, DockerError, ForbiddenError, NotFoundError, UsageError
 from tpbox.local.docker import Docker
 from tpbox.local.embedded import kubeconfig_path
-from tpbox.plan import volumes, workload
+from tpbox.plan import clone, volumes, workload
+from tpbox.plan.clone import Clone
 from tpbox.plan.containers import PortBinding
 from tpbox.plan.kubeconfig import ApiServer, Credential
 from tpbox.plan.node import CONTEXT
-from tpbox.plan.proxy_pod import Copied
 from tpbox.plan.request import SessionRequest, WorkloadRef
 from tpbox.plan.session import Facts
 
@@ -183,7 +183,7 @@ def _check_exists(api: Api, namespace: str, resource: str, name: str, called: st
         return  # admission says it, if it is not there
 
 
-def _like(api: Api, namespace: str, ref: WorkloadRef) -> Copied:
+def _like(api: Api, namespace: str, ref: WorkloadRef) -> Clone:
     group = "/api/v1" if ref.kind == "pods" else "/apis/apps/v1"
     path = f"{group}/namespaces/{namespace}/{ref.kind}"
     try:
@@ -194,7 +194,7 @@ def _like(api: Api, namespace: str, ref: WorkloadRef) -> Copied:
             f"there is no {ref.kind}/{ref.name} in namespace '{namespace}'",
             hint=f"Did you mean '{near[0]}'?" if near else f"See: kubectl -n {namespace} get {ref.kind}",
         ) from error
-    return workload.copied(workload.pod_template(found), ref)
+    return clone.like(workload.pod_template(found), ref)
 
 
 def _names(api: Api, path: str) -> list[str]:
