@@ -47,7 +47,7 @@ def test_the_whole_configuration() -> None:
         "PrintLastLog no",
         "Subsystem sftp /usr/lib/openssh/sftp-server",
         "SetEnv LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD=/.tpbox/passwd NSS_WRAPPER_GROUP=/.tpbox/group",
-        "ClientAliveInterval 5",
+        "ClientAliveInterval 2",
         "ClientAliveCountMax 3",
         "LoginGraceTime 10",
         "PerSourcePenalties no",
