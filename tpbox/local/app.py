@@ -81,10 +81,15 @@ def run(docker: Docker, plan: SessionPlan, before_end: Callable[[], None] | None
             timer.daemon = True
             timer.start()
 
+    def end(number: int) -> None:
+        if before_end:
+            before_end()
+        hand_on(number)
+
     def gently(number: int) -> None:
         if before_end and number in ENDING and not told:
             told.append(number)
-            threading.Thread(target=lambda: (before_end(), hand_on(number)), name="end", daemon=True).start()
+            threading.Thread(target=end, args=(number,), name="end", daemon=True).start()
         else:
             hand_on(number)
 

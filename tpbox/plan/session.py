@@ -11,10 +11,12 @@ from tpbox import names
 from tpbox.plan import kubeconfig
 from tpbox.plan.clone import NEW, Clone, Swapped
 from tpbox.plan.containers import ContainerSpec
+from tpbox.plan.guard import Guard
 from tpbox.plan.inbound import SSH_PORT, Inbound
 from tpbox.plan.kubeconfig import ApiServer, Credential
 from tpbox.plan.proxy_pod import ProxyPod, job, service_of
 from tpbox.plan.request import SessionRequest
+from tpbox.plan.swap import record_name
 from tpbox.plan.volumes import (
     COPIES,
     GATE,
@@ -53,6 +55,7 @@ class Facts:
     embedded: bool
     like: Clone | None = None
     swap: Swapped | None = None
+    remarks: tuple[str, ...] = ()  # what the user is to know before anything is made
     not_live: str = ""  # why volumes cannot be live with this Docker engine
 
 
@@ -125,7 +128,7 @@ class SessionPlan:
         """All that will be made, by kind and name, in this order."""
         volumes = [("volume", name) for name in self.volumes.copies().values()]
         mover = [("container", self.mover_name)] if self.volumes.live else []
-        swapped = [("swap", self.facts.swap.workload)] if self.facts.swap else []
+        swapped = [("lease", record_name(taken.ref.kind, taken.ref.name))] if (taken := self.facts.swap) else []
         service = [("service", self.service_name)] if self.service_name else []
         containers = [("container", self.name), ("container", self.app_name)]
         return [*swapped, ("job", self.name), *service, *volumes, *mover, *containers]
@@ -154,6 +157,20 @@ class SessionPlan:
         """The manifest of the Service that service_name names, once its owner is there."""
         facts = self.facts
         return service_of(self.service_name, self.session, facts.owner, facts.namespace, self.inbound, job_uid)
+
+    def guard(self, job_uid: str) -> Guard | None:
+        """What lets the agent give the workload back by itself, once its owner is there."""
+        if not (taken := self.facts.swap):
+            return None
+        return Guard(
+            session=self.session,
+            owner=self.facts.owner,
+            namespace=self.facts.namespace,
+            grace=self.request.grace,
+            job_uid=job_uid,
+            kind=taken.ref.kind,
+            workload=taken.ref.name,
+        )
 
     def helper(self, image: str, gate: str = "") -> ContainerSpec:
         """The helper: named capabilities, nothing written to a disk, gone when it ends. `gate`: a Docker volume that

@@ -104,6 +104,10 @@ class SwapRecord:
             acquired=now,
         )
 
+    def anew(self, workload: dict[str, Any], now: datetime) -> SwapRecord:
+        """A second claim of the same session."""
+        return self.of(WorkloadRef(self.kind, self.name), workload, self.session, self.owner, now)
+
     @classmethod
     def read(cls, lease: dict[str, Any]) -> SwapRecord:
         """Raises ClusterError when the Lease is no swap record that this tpbox understands."""

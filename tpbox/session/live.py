@@ -97,7 +97,7 @@ class Session:
         self.record = SessionRecord(
             session=self.plan.session,
             owner=facts.owner,
-            target=self.plan.request.target,
+            target=self.plan.target,
             docker_host=facts.docker_host,
             kubeconfig=facts.kubeconfig,
             context=facts.context,
@@ -288,7 +288,9 @@ class Session:
                 pod=self.pod.name if self.pod else "",
                 link="up" if self._link_is_up.is_set() else "down",
                 reconnects=self.control.reconnects if self.control else 0,
-                exposed=tuple(Exposed(e.local, e.remote, e.remote in self._listening) for e in self.plan.inbound.exposed),
+                exposed=tuple(
+                    Exposed(e.local, e.remote, e.remote in self._listening) for e in self.plan.inbound.exposed
+                ),
             ).save()
 
     def _follow_pod(self) -> None:

@@ -1,11 +1,11 @@
 """A session's place in the cluster: the proxy pod's Job, what the Job owns, and the workload whose place it takes.
 
-    place = Place(plan, image, public_key, api, console, cancelled)
-    pod = place.take(stack.push)                  # claimed, made, and Ready to be spoken to
-    with place.held(control, lost):               # guarded, and swapped once the pod is Ready
-        ...
-        pod = place.follow(pod)                   # the pod that is there now
-    place.give_back()
+place = Place(plan, image, public_key, api, console, cancelled)
+pod = place.take(stack.push)                  # claimed, made, and Ready to be spoken to
+with place.held(control, lost):               # guarded, and swapped once the pod is Ready
+    ...
+    pod = place.follow(pod)                   # the pod that is there now
+place.give_back()
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from tpbox.cluster import guard, proxy_pod
 from tpbox.cluster.api import Api
@@ -103,7 +102,7 @@ class Place:
     def withdraw(self, control: Control, pod: str) -> None:
         """The gapless end: the workload is back and Ready, and nobody is sent to this pod any more, before the process
         is told to end. Raises TpboxError."""
-        if not self.swapping:
+        if not self.swapping or not self.swapping.is_down:
             return
         self.swapping.give_back()
         self.swapping.wait_back(self._plan.request.restore_wait)
@@ -118,8 +117,8 @@ class Place:
 
     def _make(self) -> None:
         uid = proxy_pod.create(self._api, job(self._pod))
-        if service := self._plan.service(uid):
-            proxy_pod.create_service(self._api, service)
+        if self._plan.service_name:
+            proxy_pod.create_service(self._api, self._plan.service(uid))
         if guarded := self._plan.guard(uid):
             try:
                 self._keeper = guard.create(self._api, guarded)
@@ -144,5 +143,5 @@ class Place:
         if self._keeper:
             guard.delete(self._api, self._namespace, self._plan.session)
         if service := self._plan.service_name:
-            proxy_pod.delete_service(self._api, self._namespace, service)
+            self._api.delete(proxy_pod.services_path(self._namespace, service))
         proxy_pod.delete(self._api, self._namespace, self._plan.name)

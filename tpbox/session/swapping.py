@@ -1,11 +1,11 @@
 """The swap of a session: claimed before anything is made, taken down when the proxy pod is Ready, given back at the end.
 
-    swapping = Swapping(api, record, console)
-    swapping.claim(take_over=False)
-    with swapping.watching(is_ready, lost):       # scales the original to 0 when `is_ready()`, and looks who holds it
-        ...
-    swapping.give_back()
-    swapping.wait_back(60)
+swapping = Swapping(api, record, console)
+swapping.claim(take_over=False)
+with swapping.watching(is_ready, lost):       # scales the original to 0 when `is_ready()`, and looks who holds it
+    ...
+swapping.give_back()
+swapping.wait_back(60)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tpbox.cluster.api import Api
 from tpbox.cluster.swap import Outcome, SwappedError
 from tpbox.errors import ClusterError, NotFoundError, TpboxError
 from tpbox.plan.request import WorkloadRef
-from tpbox.plan.swap import SwapRecord
+from tpbox.plan.swap import SwapRecord, replicas_of
 from tpbox.ui import Console
 
 READY_POLL = 0.3  # seconds
@@ -47,6 +47,11 @@ class Swapping:
     def workload(self) -> str:
         return self._record.workload
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the process has the workload's place."""
+        return self._down
+
     def claim(self, *, take_over: bool) -> None:
         """Raises SwappedError when the workload is somebody's already, and is not to be taken over."""
         self._claimed = True  # ahead: an answer that is lost is a claim all the same
@@ -70,9 +75,9 @@ class Swapping:
         if swap.still_mine(self._api, record):
             return
         found = workloads.get(self._api, record.namespace, record.kind, record.name)
-        if found is None or swap.replicas_of(found) != record.replicas:
+        if found is None or replicas_of(found) != record.replicas:
             raise SwappedError(f"{record.workload} was given back while the cluster could not be reached, and changed")
-        self._record = swap.claim(self._api, record.anew(found))
+        self._record = swap.claim(self._api, record.anew(found, self._api.now()))
         self._down = False
         self._console.say(f"{record.workload} was given back meanwhile: taking its place again")
 
