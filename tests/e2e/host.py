@@ -88,6 +88,11 @@ def inventory(sessions: Collection[str]) -> set[str]:
     return {line for line in on_host if any(session in line for session in sessions)} | in_cluster(sessions)
 
 
+def kubeconfig() -> str:
+    """The embedded cluster's, wherever the command that gets it keeps its state."""
+    return str(state_directory() / "cluster" / "kubeconfig")
+
+
 def in_cluster(sessions: Collection[str]) -> set[str]:
     """What these sessions have in the cluster."""
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import signal
 from collections.abc import Iterator
@@ -246,9 +245,8 @@ GRACE = 5
 def test_row_33_kill_9_of_the_launcher_gives_the_workload_back(tpbox: Launcher, web: str) -> None:
     with tpbox.start("--swap", "web", *server(80)) as running:
         wait_replicas(web, "deployment/web", 0)
-        running.signal(signal.SIGKILL)
-        running.finish(10)
         session = running.session
+        running.kill()
         wait_for("2 replicas", lambda: inbound.replicas(web, "deployment/web") == 2, 7)
         wait_for("everything gone", lambda: not host.inventory({session}), 7)
 
@@ -258,9 +256,7 @@ def test_row_33_with_launcher_and_watchdog_dead_the_pod_gives_the_workload_back(
     with tpbox.start("--swap", "web", "--grace", str(GRACE), *server(80)) as running:
         wait_replicas(web, "deployment/web", 0)
         session = running.session
-        os.kill(host.pid_of(f"tpbox.watchdog\0{session}\0"), signal.SIGKILL)
-        running.signal(signal.SIGKILL)
-        running.finish(10)
+        running.kill(with_watchdog=True)
         wait_for("2 replicas", lambda: inbound.replicas(web, "deployment/web") == 2, GRACE + 12)
         wait_for("the pod's end", lambda: not host.in_cluster({session}), 5)
         tpbox("status").ok()  # any command removes the rest
@@ -273,9 +269,7 @@ def test_row_36_cleanup_restores_by_labels_and_leases_alone(tpbox: Launcher, web
     with tpbox.start("--swap", "web", "--grace", "600", *server(80)) as running:
         wait_replicas(web, "deployment/web", 0)
         session = running.session
-        os.kill(host.pid_of(f"tpbox.watchdog\0{session}\0"), signal.SIGKILL)
-        running.signal(signal.SIGKILL)
-        running.finish(10)
+        running.kill(with_watchdog=True)
         where = ("--context", "tpbox", "--kubeconfig", host.kubeconfig())
         status = json.loads(tpbox("status", *where, "--output", "json", env=elsewhere).ok().text)
         assert session in json.dumps(status)

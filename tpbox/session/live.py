@@ -283,14 +283,13 @@ class Session:
     def _publish(self) -> None:
         """For `tpbox status`."""
         with self._publishing:
+            exposed = self.plan.inbound.exposed
             LiveState(
                 session=self.plan.session,
                 pod=self.pod.name if self.pod else "",
                 link="up" if self._link_is_up.is_set() else "down",
                 reconnects=self.control.reconnects if self.control else 0,
-                exposed=tuple(
-                    Exposed(e.local, e.remote, e.remote in self._listening) for e in self.plan.inbound.exposed
-                ),
+                exposed=tuple(Exposed(e.local, e.remote, e.remote in self._listening) for e in exposed),
             ).save()
 
     def _follow_pod(self) -> None:

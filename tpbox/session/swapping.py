@@ -1,4 +1,4 @@
-"""The swap of a session: claimed before anything is made, taken down when the proxy pod is Ready, given back at the end.
+"""The swap of a session: claimed before anything is made, down when the proxy pod is Ready, given back at the end.
 
 swapping = Swapping(api, record, console)
 swapping.claim(take_over=False)

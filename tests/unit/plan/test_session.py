@@ -217,7 +217,7 @@ def test_low_ports_of_the_options_and_of_the_container_are_allowed() -> None:
 
 def test_the_service_and_the_swap_are_named_among_the_objects() -> None:
     assert ("service", "mine") in exposing("80", as_name="mine").objects()
-    assert swapping().objects()[:2] == [("swap", "statefulsets/cache"), ("job", "tpbox-abcdefgh")]
+    assert swapping().objects()[:2] == [("lease", "tpbox-swap-statefulsets-cache"), ("job", "tpbox-abcdefgh")]
 
 
 def test_the_target_is_what_was_found_for_the_requests_words() -> None:
