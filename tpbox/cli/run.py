@@ -111,23 +111,8 @@ def _request(ctx: click.Context, command: tuple[str, ...], chosen: dict[str, Any
     options.check_kubeconfig(chosen["kubeconfig"])
     options.check_together(chosen)
     ours, dockers = parse_volumes(chosen["volume"])
-    process = ProcessOptions(
-        image=chosen["image"],
-        command=command,
-        environment=options.environment(chosen),
-        ports=tuple(port for text in chosen["publish"] for port in parse_ports(text)),
-        volumes=dockers,
-        user=chosen["user"],
-        workdir=chosen["workdir"],
-        entrypoint=chosen["entrypoint"],
-        platform=chosen["platform"],
-        name=chosen["name"],
-        init=chosen["init"],
-        tty=chosen["tty"],
-        extra=docker_options.taken(ctx),
-    )
     return SessionRequest(
-        process=process,
+        process=_process(ctx, command, chosen, dockers),
         kubeconfig=chosen["kubeconfig"],
         context=chosen["context"],
         namespace=chosen["namespace"],
@@ -151,6 +136,26 @@ def _request(ctx: click.Context, command: tuple[str, ...], chosen: dict[str, Any
         env_exclude=chosen["env_exclude"],
         keep=chosen["keep"],
         volumes=VolumeOptions(chosen["volumes"], ours),
+    )
+
+
+def _process(
+    ctx: click.Context, command: tuple[str, ...], chosen: dict[str, Any], volumes: tuple[str, ...]
+) -> ProcessOptions:
+    return ProcessOptions(
+        image=chosen["image"],
+        command=command,
+        environment=options.environment(chosen),
+        ports=tuple(port for text in chosen["publish"] for port in parse_ports(text)),
+        volumes=volumes,
+        user=chosen["user"],
+        workdir=chosen["workdir"],
+        entrypoint=chosen["entrypoint"],
+        platform=chosen["platform"],
+        name=chosen["name"],
+        init=chosen["init"],
+        tty=chosen["tty"],
+        extra=docker_options.taken(ctx),
     )
 
 
