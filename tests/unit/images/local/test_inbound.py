@@ -57,9 +57,12 @@ def test_forwards_are_asked_for_where_the_process_listens() -> None:
     [
         (
             Forward("-R", "*", 80, "127.0.0.1", 1),
-            "refused to listen on port 80: it is taken or, below 1024, not allowed",
+            "listen on port 80: probably taken there, or not allowed below 1024 (",
         ),
-        (Forward("-R", "*", 8080, "127.0.0.1", 1), "refused to listen on port 8080: it is taken (ssh's words)"),
+        (
+            Forward("-R", "*", 8080, "127.0.0.1", 1),
+            "refused to listen on port 8080: probably taken there (ssh's words)",
+        ),
         (Forward("-L", "127.0.0.1", 5432, "127.0.0.1", 5432), "127.0.0.1:5432 is taken in the helper's"),
     ],
 )

@@ -22,8 +22,8 @@ from supervisor.protocol import Inbound as Wanted
 from supervisor.standing import Standing
 
 POLL = 0.2  # seconds
-# The pod's sshd lets go of the ports of a link that vanished after 15 s (its ClientAliveInterval and CountMax).
-STALE = 20.0  # seconds
+# The pod's sshd lets go of the ports of a link that vanished after 8 s: its ClientAliveInterval and CountMax.
+STALE = 12.0  # seconds
 
 
 def ready(expose: Iterable[Expose], there: Collection[int]) -> bool:
@@ -54,8 +54,8 @@ def reason(forward: Forward, words: str) -> str:
     """Why a forward cannot be had: ssh itself does not say."""
     if forward.option == "-L":
         return f"127.0.0.1:{forward.port} is taken in the helper's network namespace ({words})"
-    low = " or, below 1024, not allowed there" if forward.port < 1024 else ""
-    return f"the pod refused to listen on port {forward.port}: it is taken{low} ({words})"
+    low = ", or not allowed below 1024" if forward.port < 1024 else ""
+    return f"the pod refused to listen on port {forward.port}: probably taken there{low} ({words})"
 
 
 class Inbound:
