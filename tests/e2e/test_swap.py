@@ -273,7 +273,7 @@ def test_row_36_cleanup_restores_by_labels_and_leases_alone(tpbox: Launcher, web
         where = ("--context", "tpbox", "--kubeconfig", host.kubeconfig())
         status = json.loads(tpbox("status", *where, "--output", "json", env=elsewhere).ok().text)
         assert session in json.dumps(status)
-        shown = tpbox("cleanup", *where, "--session", session, "--dry-run", env=elsewhere).ok().text
+        shown = tpbox("cleanup", *where, "--session", session, "--all", "--dry-run", env=elsewhere).ok().text
         assert "deployments/web" in shown
         assert inbound.replicas(web, "deployment/web") == 0
         tpbox("cleanup", *where, "--session", session, "--all", env=elsewhere).ok()

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpbox import signals, watchdog
 from tpbox.cleanup import CleanupStack, Failure
@@ -27,7 +27,6 @@ from tpbox.cluster.swap import SwappedError
 from tpbox.errors import TpboxError, TunnelError
 from tpbox.local import app, environment_file, helper
 from tpbox.local.docker import Docker
-from tpbox.local.host_relay import HostRelay
 from tpbox.local.volumes import VolumeService
 from tpbox.plan import envfile, environment
 from tpbox.plan.session import ENGINE, SessionPlan
@@ -37,6 +36,9 @@ from tpbox.state import Exposed, LiveState, ObjectRef, SessionRecord
 from tpbox.tunnel.control import Control
 from tpbox.tunnel.keys import KeyPair, new_key_pair
 from tpbox.ui import Console, Phases
+
+if TYPE_CHECKING:
+    from tpbox.local.host_relay import HostRelay
 
 HELLO_TIMEOUT = 15
 LINK_TIMEOUT = 30
@@ -141,6 +143,8 @@ class Session:
     def _begin_beside(self, control: Control) -> None:
         """What goes on while the process runs: connections to this machine, the guard, the swap."""
         if self.plan.inbound.host:
+            from tpbox.local.host_relay import HostRelay  # asyncio takes 80 ms to import
+
             relay = HostRelay(self.plan.facts.docker_host, self.plan.name, self.console.warn)
             self._relay = self._around.enter_context(relay)
         pod_name = lambda: self.pod.name if self.pod else ""  # noqa: E731
