@@ -23,6 +23,7 @@ from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import Mounted
 
 START_POLL = 0.05  # seconds
+STARTING = ("created", "running")  # it may have begun to run since the signal was refused
 TERM_PATIENCE = 10  # seconds between a SIGTERM handed on and the SIGKILL, as `docker stop` has it
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -106,7 +107,7 @@ class Signals:
             before()
         # It may come just before the container runs, where nobody would get it.
         while not self._docker.kill(self._container, number):
-            if (self._docker.inspect(self._container) or {}).get("State", {}).get("Status") != "created":
+            if (self._docker.inspect(self._container) or {}).get("State", {}).get("Status") not in STARTING:
                 return
             time.sleep(START_POLL)
         self._see_to_the_end(number)
