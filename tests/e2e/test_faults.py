@@ -9,7 +9,6 @@ A victim dies by SIGKILL. Moments within a phase are drawn from the seed, which 
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import signal
 import socket
