@@ -34,6 +34,8 @@ class Role(StrEnum):
     IMAGE = "image"
     MOVER = "mover"
     VOLUME = "volume"
+    SWAP = "swap"
+    GUARD = "guard"
 
 
 def new_session_id() -> str:

@@ -5,6 +5,7 @@ facts = preflight.check(request, docker, api)
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import ipaddress
@@ -15,21 +16,22 @@ from urllib.parse import urlsplit
 
 from tpbox import names
 from tpbox.cluster import api as kube
+from tpbox.cluster import rivals, workloads
 from tpbox.cluster.api import Api
 from tpbox.errors import ClusterError, DockerError, ForbiddenError, NotFoundError, UsageError
 from tpbox.local.docker import Docker
 from tpbox.local.embedded import kubeconfig_path
-from tpbox.plan import volumes, workload
+from tpbox.plan import clone, swap, volumes, workload
+from tpbox.plan.clone import Clone, Swapped
 from tpbox.plan.containers import PortBinding
 from tpbox.plan.kubeconfig import ApiServer, Credential
 from tpbox.plan.node import CONTEXT
-from tpbox.plan.proxy_pod import Copied
 from tpbox.plan.request import SessionRequest, WorkloadRef
 from tpbox.plan.session import Facts
 
 Right = tuple[str, str, str, str]  # verb, API group, resource, subresource
 
-# What a session does in the namespace.
+# What every session does in the namespace.
 RIGHTS: tuple[Right, ...] = (
     ("create", "batch", "jobs", ""),
     ("delete", "batch", "jobs", ""),
@@ -65,7 +67,7 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
         _check_ports(request.process.ports)
     namespace = request.namespace or api.namespace
     check_namespace(api, namespace)
-    _check_rights(api, namespace)
+    _check_rights(api, namespace, _rights(request))
     if request.service_account:
         _check_exists(api, namespace, "serviceaccounts", request.service_account, "service account")
     if request.pull_secret:
@@ -78,6 +80,9 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
             hint="Push it: tpbox images push REPOSITORY, or load it (kind, k3d, minikube): tpbox images load; both say "
             "the --pod-image to use.",
         )
+    swapped, remarks = _swap(api, namespace, request.swap) if request.swap else (None, [])
+    if request.as_name:
+        _check_free(api, namespace, request.as_name)
     return Facts(
         owner=names.owner(),
         docker_host=docker.host,
@@ -88,6 +93,8 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
         server=server_for_helper(credential, docker),
         embedded=embedded,
         like=_like(api, namespace, request.like) if request.like else None,
+        swap=swapped,
+        remarks=tuple(remarks),
         not_live=_not_live(request, docker),
     )
 
@@ -138,8 +145,17 @@ def check_namespace(api: Api, namespace: str) -> None:
         # Many may work in a namespace and not look at it.
 
 
-def _check_rights(api: Api, namespace: str) -> None:
-    for right in RIGHTS:
+def _rights(request: SessionRequest) -> tuple[Right, ...]:
+    """What this session does in the namespace."""
+    service = (("create", "", "services", ""), ("delete", "", "services", ""))
+    return (
+        *RIGHTS,
+        *(swap.rights(request.swap.kind) if request.swap else service if request.inbound.exposed else ()),
+    )
+
+
+def _check_rights(api: Api, namespace: str, rights: tuple[Right, ...]) -> None:
+    for right in rights:
         if not allowed(api, namespace, right):
             verb, what = right_words(right)
             raise ForbiddenError(
@@ -183,18 +199,25 @@ def _check_exists(api: Api, namespace: str, resource: str, name: str, called: st
         return  # admission says it, if it is not there
 
 
-def _like(api: Api, namespace: str, ref: WorkloadRef) -> Copied:
-    group = "/api/v1" if ref.kind == "pods" else "/apis/apps/v1"
-    path = f"{group}/namespaces/{namespace}/{ref.kind}"
-    try:
-        found = api.get(f"{path}/{ref.name}")
-    except NotFoundError as error:
-        near = difflib.get_close_matches(ref.name, _names(api, path), n=1)
-        raise NotFoundError(
-            f"there is no {ref.kind}/{ref.name} in namespace '{namespace}'",
-            hint=f"Did you mean '{near[0]}'?" if near else f"See: kubectl -n {namespace} get {ref.kind}",
-        ) from error
-    return workload.copied(workload.pod_template(found), ref)
+def _like(api: Api, namespace: str, ref: WorkloadRef) -> Clone:
+    return clone.like(workload.pod_template(workloads.find(api, namespace, ref)), ref)
+
+
+def _check_free(api: Api, namespace: str, service: str) -> None:
+    """The cluster would say it too, when the pod is made."""
+    with contextlib.suppress(NotFoundError, ForbiddenError):
+        api.get(f"/api/v1/namespaces/{namespace}/services/{service}")
+        raise UsageError(
+            f"there is a Service '{service}' in namespace '{namespace}' already", hint="Choose another name: --as NAME"
+        )
+
+
+def _swap(api: Api, namespace: str, ref: WorkloadRef) -> tuple[Swapped, list[str]]:
+    """The workload whose place is taken, and what the user is to know of it."""
+    target = workloads.resolve(api, namespace, ref)
+    taken = Swapped.of(target.ref, target.manifest)
+    redirected = [target.redirected] if target.redirected else []
+    return taken, [*redirected, *taken.remarks(), *rivals.warnings(api, namespace, target.ref, target.manifest)]
 
 
 def _names(api: Api, path: str) -> list[str]:

@@ -3,13 +3,15 @@
     record = SessionRecord(...)
     record.save()                            # sessions/ID.json, 0600, before anything that it names is made
     ...
-    record.remove()                          # when nothing of the session is left
+    LiveState(record.session, link="up").save()     # sessions/ID.state.json, while it runs: for `tpbox status`
+    record.remove()                          # when nothing of the session is left; both files
 
 A record whose process is gone names what `tpbox cleanup` has to remove.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -19,9 +21,10 @@ import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 VERSION = 1
+LIVE_SUFFIX = ".state.json"
 
 
 def directory() -> Path:
@@ -44,7 +47,7 @@ def write_private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class ObjectRef:
-    """Something that a session makes, by its kind (`job`, `container`) and name."""
+    """Something that a session makes, by its kind (`job`, `container`, `volume`, `lease`: a swap record) and name."""
 
     kind: str
     name: str
@@ -76,12 +79,13 @@ class SessionRecord:
 
     @property
     def path(self) -> Path:
-        return _sessions() / f"{self.session}.json"
+        return _record_path(self.session)
 
     def save(self) -> None:
         write_private(self.path, json.dumps(_to_json(self), indent=1) + "\n")
 
     def remove(self) -> None:
+        _live_path(self.session).unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
     def alive(self) -> bool:
@@ -96,11 +100,49 @@ def records() -> list[SessionRecord]:
     """All session records, oldest first. A file that cannot be read as one is passed over."""
     found = []
     for path in _sessions().glob("*.json"):
+        if path.name.endswith(LIVE_SUFFIX):
+            continue
         try:
             found.append(_from_json(json.loads(path.read_text())))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return sorted(found, key=lambda record: record.created)
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """A port of the proxy pod that leads to one of the process; `listening`: somebody answers there."""
+
+    local: int
+    remote: int
+    listening: bool
+
+
+@dataclass(frozen=True)
+class LiveState:
+    """What only a living launcher knows of its session. It may be old when the launcher is dead."""
+
+    session: str
+    pod: str = ""
+    link: Literal["starting", "up", "down"] = "starting"
+    reconnects: int = 0
+    exposed: tuple[Exposed, ...] = ()
+
+    def save(self) -> None:
+        """Replaces the file, of a session whose record is there; one thread at a time. A disk that is full keeps no
+        session from running."""
+        if _record_path(self.session).exists():
+            with contextlib.suppress(OSError):
+                write_private(_live_path(self.session), json.dumps(dataclasses.asdict(self)) + "\n")
+
+
+def live_state(session: str) -> LiveState | None:
+    """What the session's launcher has last written, None when there is nothing that can be read."""
+    try:
+        data = json.loads(_live_path(session).read_text())
+        return LiveState(**{**data, "exposed": tuple(Exposed(**port) for port in data["exposed"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def process_start(pid: int) -> str:
@@ -128,6 +170,14 @@ def _sessions() -> Path:
     found = directory() / "sessions"
     found.mkdir(mode=0o700, exist_ok=True)
     return found
+
+
+def _record_path(session: str) -> Path:
+    return _sessions() / f"{session}.json"
+
+
+def _live_path(session: str) -> Path:
+    return _sessions() / f"{session}{LIVE_SUFFIX}"
 
 
 _KEYS = {"pid_start": "pidStart", "boot_id": "bootId", "docker_host": "dockerHost"}

@@ -98,6 +98,11 @@ def expect_nothing_of(sessions: Collection[str]) -> None:
         time.sleep(POLL)
 
 
+def kubeconfig() -> str:
+    """The embedded cluster's, wherever the command that gets it keeps its state."""
+    return str(state_directory() / "cluster" / "kubeconfig")
+
+
 def in_cluster(sessions: Collection[str]) -> set[str]:
     """What these sessions have in the cluster."""
     return {

@@ -32,6 +32,9 @@ class FakeApi:
             raise NotFoundError(f"{path} not found")
         return self.objects[path]
 
+    def items(self, path: str) -> list[dict[str, Any]]:
+        return list(self.get(path)["items"])
+
     def create(self, _: str, review: dict[str, Any]) -> dict[str, Any]:
         asked = review["spec"]["resourceAttributes"]
         return {"status": {"allowed": f"{asked['verb']} {asked['resource']}" not in self.denied}}

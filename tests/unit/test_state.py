@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tpbox import state
-from tpbox.state import ObjectRef, SessionRecord
+from tpbox.state import Exposed, LiveState, ObjectRef, SessionRecord
 
 
 def record(session: str = "abcdefgh", **fields: object) -> SessionRecord:
@@ -72,3 +72,42 @@ def test_a_broken_record_is_passed_over(text: str) -> None:
     made.save()
     made.path.with_name("broken.json").write_text(text)
     assert state.records() == [made]
+
+
+LIVE = LiveState("abcdefgh", "tpbox-abcdefgh-x2x4z", "up", 2, (Exposed(8080, 80, True), Exposed(9000, 9000, False)))
+
+
+def test_what_a_launcher_knows_is_private_and_comes_back_as_it_was() -> None:
+    made = record()
+    made.save()
+    assert state.live_state("abcdefgh") is None
+    LIVE.save()
+    path = made.path.with_name("abcdefgh.state.json")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert state.live_state("abcdefgh") == LIVE
+    assert state.records() == [made]
+
+
+def test_it_goes_with_the_record_and_never_comes_without_one() -> None:
+    made = record()
+    made.save()
+    LIVE.save()
+    made.remove()
+    LIVE.save()
+    assert list(made.path.parent.iterdir()) == []
+
+
+def test_a_state_that_cannot_be_written_or_read_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = record()
+    made.save()
+    path = made.path.with_name("abcdefgh.state.json")
+    for text in ("", "{", '{"session": "abcdefgh"}', '{"exposed": [], "session": "a", "new": 1}', '{"exposed": [1]}'):
+        path.write_text(text)
+        assert state.live_state("abcdefgh") is None
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(state, "write_private", full)
+    LIVE.save()
+    assert state.live_state("abcdefgh") is None

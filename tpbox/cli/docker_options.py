@@ -19,7 +19,7 @@ _KEY = "tpbox.docker_options"
 _WITH_VALUE = (
     "annotation attach blkio-weight blkio-weight-device cap-add cap-drop cgroup-parent cgroupns cidfile cpu-period "
     "cpu-quota cpu-rt-period cpu-rt-runtime cpu-shares cpus cpuset-cpus cpuset-mems device device-cgroup-rule "
-    "device-read-bps device-read-iops device-write-bps device-write-iops expose gpus group-add health-cmd "
+    "device-read-bps device-read-iops device-write-bps device-write-iops gpus group-add health-cmd "
     "health-interval health-retries health-start-interval health-start-period health-timeout ipc isolation "
     "kernel-memory label label-file log-driver log-opt memory memory-reservation memory-swap memory-swappiness mount "
     "oom-score-adj pid pids-limit pull restart runtime security-opt shm-size stop-signal stop-timeout storage-opt "

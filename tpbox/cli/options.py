@@ -1,6 +1,11 @@
 """Options that several commands share, and what is made of them.
 
 @options.add([*options.CLUSTER, *options.POD, *options.ENVIRONMENT])
+
+and, for `run` and `shell`:
+
+@options.add([*options.SWAP, *options.INBOUND])
+options.check_together(chosen); options.inbound(chosen)
 """
 
 from __future__ import annotations
@@ -14,7 +19,9 @@ import click
 
 from tpbox.cli import completions
 from tpbox.errors import UsageError
-from tpbox.plan.request import parse_environment
+from tpbox.plan import inbound as ports
+from tpbox.plan.inbound import Inbound
+from tpbox.plan.request import DEFAULT_RESTORE_WAIT, parse_environment
 
 Option = Callable[..., Any]
 
@@ -41,6 +48,41 @@ POD: list[Option] = [
     click.option("--pod-memory", default="64Mi", show_default=True, metavar="QUANTITY", help="Its memory request."),
 ]  # fmt: skip
 
+SWAP: list[Option] = [
+    click.option("--swap", default="", metavar="KIND/NAME[:CONTAINER]",
+                 help="Take its place: deploy, sts, rs or pod; a bare NAME is a deployment.",
+                 shell_complete=completions.workloads),
+    click.option("--now", is_flag=True, help="Scale it down at once, not when the process listens."),
+    click.option("--take-over", is_flag=True, help="Also where another session has taken its place."),
+    click.option("--restore-wait", type=click.IntRange(0, 3600), default=None, metavar="SECONDS",
+                 help=f"At the end wait so long for it to be Ready; {DEFAULT_RESTORE_WAIT}."),
+]  # fmt: skip
+
+INBOUND: list[Option] = [
+    click.option("--expose", multiple=True, metavar="LOCAL[:REMOTE]",
+                 help="The cluster reaches the process's port LOCAL as the pod's REMOTE. A new pod gets a Service."),
+    click.option("--as", "as_name", default="", metavar="NAME", help="The name of that Service; else tpbox-SESSION."),
+    click.option("--to-pod", multiple=True, metavar="PORT", help="127.0.0.1:PORT is the pod's: a sidecar's."),
+    click.option("--from-pod", multiple=True, metavar="PORT",
+                 help="The pod's sidecars reach the process at their 127.0.0.1:PORT."),
+    click.option("--container-to-host", multiple=True, metavar="C[:H]",
+                 help="127.0.0.1:C of the process is 127.0.0.1:H of this machine."),
+]  # fmt: skip
+
+# (option, the other, why they do not go together)
+_EXCLUDED = (
+    ("swap", "like", "the pod in a workload's place is like it in all things"),
+    ("swap", "service_account", "the pod in a workload's place keeps its service account"),
+    ("swap", "as_name", "the workload's own Services lead to the pod in its place"),
+)
+# (option, what it says more of, an example)
+_PART_OF = (
+    ("now", "swap", "--swap deploy/web --now"),
+    ("take_over", "swap", "--swap deploy/web --take-over"),
+    ("restore_wait", "swap", "--swap deploy/web --restore-wait 120"),
+    ("as_name", "expose", "--expose 8080 --as my-web"),
+)
+
 ENVIRONMENT: list[Option] = [
     click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Wins over --env-file and over the pod's."),
     click.option("--env-file", multiple=True, metavar="FILE", type=FILE,
@@ -64,6 +106,27 @@ def check_kubeconfig(path: str) -> None:
     """Raises UsageError when --kubeconfig names no file."""
     if path and not Path(path).is_file():
         raise UsageError(f"--kubeconfig: there is no file {path}")
+
+
+def check_together(chosen: dict[str, Any]) -> None:
+    """Raises UsageError for options of SWAP, INBOUND and POD that do not go together."""
+    for option, other, reason in _EXCLUDED:
+        if chosen[option] and chosen[other]:
+            raise UsageError(f"{_flag(option)} and {_flag(other)} do not go together: {reason}", hint="Leave one out.")
+    for option, whole, example in _PART_OF:
+        value = chosen[option]
+        given = value is not None and value is not False and value != ""  # `--restore-wait 0` is
+        if given and not chosen[whole]:
+            raise UsageError(f"{_flag(option)} means nothing without {_flag(whole)}", hint=f"For instance: {example}")
+
+
+def _flag(name: str) -> str:
+    return "--as" if name == "as_name" else f"--{name.replace('_', '-')}"
+
+
+def inbound(chosen: dict[str, Any]) -> Inbound:
+    """What the options of INBOUND say. Raises UsageError."""
+    return ports.parse(chosen["expose"], chosen["to_pod"], chosen["from_pod"], chosen["container_to_host"])
 
 
 def environment(options: dict[str, Any]) -> dict[str, str]:

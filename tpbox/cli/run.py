@@ -14,9 +14,11 @@ from tpbox.cli import docker_options, options
 from tpbox.errors import UsageError
 from tpbox.plan.request import (
     DEFAULT_GRACE,
+    DEFAULT_RESTORE_WAIT,
     ProcessOptions,
     SessionRequest,
     parse_ports,
+    parse_service_name,
     parse_workload,
 )
 from tpbox.plan.volumes import VolumeOptions, parse_volumes
@@ -29,6 +31,8 @@ NATIVE_LATER = "native processes come in a later version; for now a process runs
 
 _OPTIONS: list[Callable[..., Any]] = [
     *options.CLUSTER,
+    *options.SWAP,
+    *options.INBOUND,
     *options.POD,
     click.option("--engine", default="auto", metavar="auto|sshuttle", help="What carries the traffic."),
     click.option("--method", default="auto", metavar="auto|container", help="How the process meets the cluster."),
@@ -78,6 +82,9 @@ def run(ctx: click.Context, /, command: tuple[str, ...], **chosen: Any) -> int:
     tpbox run --image myapp -- python app.py
     tpbox run -n shop --image myapp -- curl -s http://web/
     tpbox run --like deploy/web -p 8080:8080 -v "$PWD:/app" --image myweb
+    tpbox run --expose 8080 --image myapp            # new pod with a Service
+    tpbox run --swap deploy/web --image myweb -p 8080:8080
+    tpbox run --swap sts/cache:redis --expose 6380:6379 --image mycache
     """
     return _start(ctx, _request(ctx, command, chosen), chosen)
 
@@ -102,29 +109,21 @@ def _request(ctx: click.Context, command: tuple[str, ...], chosen: dict[str, Any
     if chosen["tty"] and not os.isatty(0):
         raise UsageError("-t: the standard input is not a terminal", hint="Leave -t out.")
     options.check_kubeconfig(chosen["kubeconfig"])
+    options.check_together(chosen)
     ours, dockers = parse_volumes(chosen["volume"])
-    process = ProcessOptions(
-        image=chosen["image"],
-        command=command,
-        environment=options.environment(chosen),
-        ports=tuple(port for text in chosen["publish"] for port in parse_ports(text)),
-        volumes=dockers,
-        user=chosen["user"],
-        workdir=chosen["workdir"],
-        entrypoint=chosen["entrypoint"],
-        platform=chosen["platform"],
-        name=chosen["name"],
-        init=chosen["init"],
-        tty=chosen["tty"],
-        extra=docker_options.taken(ctx),
-    )
     return SessionRequest(
-        process=process,
+        process=_process(ctx, command, chosen, dockers),
         kubeconfig=chosen["kubeconfig"],
         context=chosen["context"],
         namespace=chosen["namespace"],
         service_account=chosen["service_account"],
         like=parse_workload(chosen["like"]) if chosen["like"] else None,
+        swap=parse_workload(chosen["swap"], "--swap") if chosen["swap"] else None,
+        now=chosen["now"],
+        take_over=chosen["take_over"],
+        restore_wait=DEFAULT_RESTORE_WAIT if chosen["restore_wait"] is None else chosen["restore_wait"],
+        inbound=options.inbound(chosen),
+        as_name=parse_service_name(chosen["as_name"]) if chosen["as_name"] else "",
         engine=_choice("--engine", chosen["engine"], {"auto", "sshuttle"}, {"netstack"}),
         method=_choice("--method", chosen["method"], {"auto", "container"}, {"namespace", "shim"}),
         grace=chosen["grace"],
@@ -137,6 +136,26 @@ def _request(ctx: click.Context, command: tuple[str, ...], chosen: dict[str, Any
         env_exclude=chosen["env_exclude"],
         keep=chosen["keep"],
         volumes=VolumeOptions(chosen["volumes"], ours),
+    )
+
+
+def _process(
+    ctx: click.Context, command: tuple[str, ...], chosen: dict[str, Any], volumes: tuple[str, ...]
+) -> ProcessOptions:
+    return ProcessOptions(
+        image=chosen["image"],
+        command=command,
+        environment=options.environment(chosen),
+        ports=tuple(port for text in chosen["publish"] for port in parse_ports(text)),
+        volumes=volumes,
+        user=chosen["user"],
+        workdir=chosen["workdir"],
+        entrypoint=chosen["entrypoint"],
+        platform=chosen["platform"],
+        name=chosen["name"],
+        init=chosen["init"],
+        tty=chosen["tty"],
+        extra=docker_options.taken(ctx),
     )
 
 

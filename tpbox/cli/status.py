@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tpbox import state
-from tpbox.errors import EXIT_TPBOX, TpboxError, UsageError
-from tpbox.state import SessionRecord
+from tpbox import names, state
+from tpbox.errors import EXIT_TPBOX, TpboxError
+from tpbox.plan.lease import seconds_words
 from tpbox.ui import Console
 
 if TYPE_CHECKING:
     from tpbox.cluster.api import Api
+    from tpbox.cluster.sessions import Seen
+    from tpbox.local.docker import Docker
+    from tpbox.sweep import Found
 
-COLUMNS = ("SESSION", "STATE", "TARGET", "CONTEXT", "NAMESPACE", "SINCE", "PID")
+# Of --output json, besides session, state and objects.
+UNKNOWN = (
+    "owner", "host", "target", "context", "namespace", "since", "pid", "pod", "helper", "link", "reconnects", "exposed",
+    "renewedSecondsAgo",
+)  # fmt: skip
+COLUMNS = ("SESSION", "STATE", "TARGET", "NAMESPACE", "SINCE", "POD", "HELPER", "LINK", "RECONNECTS", "PORTS")
 
 
 @click.command()
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def status(output: str) -> int:
-    """Show the sessions of this machine."""
-    records = state.records()
+@click.option("--kubeconfig", default="", metavar="FILE", help="Where to look for sessions of other machines.")
+@click.option("--context", default="", metavar="NAME", help="The kubeconfig's context.")
+@click.option("-n", "--namespace", default="", metavar="NAME", help="Where to look if not all may be listed.")
+@click.pass_context
+def status(ctx: click.Context, output: str, kubeconfig: str, context: str, namespace: str) -> int:
+    """Show your sessions: of this machine, and of others in the cluster."""
+    from tpbox import sweep
+
+    console: Console = ctx.obj
+    api = _api_at_hand(kubeconfig, context)
+    shown = [_as_json(found, api) for found in sweep.find(None, api, namespace=namespace, warn=console.detail)]
     if output == "json":
-        click.echo(json.dumps([_as_json(record) for record in records], indent=1))
+        click.echo(json.dumps(shown, indent=1))
         return 0
-    if not records:
+    if not shown:
         click.echo("no sessions")
         return 0
-    rows = [COLUMNS, *(_row(record) for record in records)]
+    rows = [COLUMNS, *(_row(one) for one in shown)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -37,41 +54,50 @@ def status(output: str) -> int:
 
 
 @click.command()
-@click.option("--session", default="", metavar="ID", help="Only this one.")
-@click.option("--all", "everything", is_flag=True, help="Also sessions that still run: they are ended.")
+@click.option("--session", default="", metavar="ID", help="Only this one, whoever owns it.")
+@click.option("--all", "everything", is_flag=True, help="Also sessions of yours that still run: they are ended.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
 @click.option("--kubeconfig", default="", metavar="FILE", help="Where to look besides the records' clusters.")
 @click.option("--context", default="", metavar="NAME", help="The kubeconfig's context.")
+@click.option("-n", "--namespace", default="", metavar="NAME", help="Where to look if not all may be listed.")
 @click.pass_context
-def cleanup(ctx: click.Context, session: str, everything: bool, dry_run: bool, kubeconfig: str, context: str) -> int:
-    """Remove what dead sessions left behind, here and in the cluster."""
+def cleanup(
+    ctx: click.Context,
+    session: str,
+    everything: bool,
+    dry_run: bool,
+    kubeconfig: str,
+    context: str,
+    namespace: str,
+) -> int:
+    """Give back what dead sessions swapped and remove what they left, here and in the cluster."""
     from tpbox import sweep
-    from tpbox.local.docker import Docker
 
     console: Console = ctx.obj
-    docker = Docker.connect()
+    docker = _docker_at_hand(console)
     api = _api_at_hand(kubeconfig, context)
-    found = sweep.find(docker, api)
-    if session:
-        found = [f for f in found if f.session == session]
-        if not found:
-            raise UsageError(f"there is no session '{session}'", hint="See: tpbox status")
-    if session and found[0].alive and not everything:
-        raise UsageError(
-            f"session {session} still runs (pid {found[0].record.pid if found[0].record else '?'})",
-            hint=f"End it with Ctrl-C where it runs, or: tpbox cleanup --session {session} --all",
-        )
-    chosen = [f for f in found if everything or not f.alive]
+    found = sweep.find(docker, api, session=session, namespace=namespace, warn=console.warn)
+    chosen = sweep.choose(found, session, everything)
     failed = False
     for one in chosen:
         what = ", ".join(one.objects()) or "a record"
         click.echo(f"{'would remove' if dry_run else 'removing'} session {one.session}: {what}")
-        for failure in [] if dry_run else sweep.remove(one, docker, lambda record: _api(record, api)):
+        for failure in [] if dry_run else sweep.remove(one, docker, lambda record: _api(record, api), click.echo):
             failed = True
             console.warn(f"{failure.step}: {failure.error.message}")
     if not chosen:
         click.echo("nothing to remove")
     return EXIT_TPBOX if failed else 0
+
+
+def _docker_at_hand(console: Console) -> Docker | None:
+    from tpbox.local.docker import Docker
+
+    try:
+        return Docker.connect()
+    except TpboxError as error:
+        console.warn(f"only the cluster's side is looked at: {error.message}")
+        return None
 
 
 def _api_at_hand(kubeconfig: str, context: str) -> Api | None:
@@ -87,7 +113,7 @@ def _api_at_hand(kubeconfig: str, context: str) -> Api | None:
         return None
 
 
-def _api(record: SessionRecord | None, at_hand: Api | None) -> Api:
+def _api(record: state.SessionRecord | None, at_hand: Api | None) -> Api:
     from tpbox.cluster.api import Api
 
     if record is not None:
@@ -97,19 +123,45 @@ def _api(record: SessionRecord | None, at_hand: Api | None) -> Api:
     return at_hand
 
 
-def _as_json(record: SessionRecord) -> dict[str, object]:
+def _as_json(found: Found, api: Api | None) -> dict[str, Any]:
+    """What there is to know of a session, from the cluster, its record and its launcher; null is not known."""
+    shown: dict[str, Any] = {"session": found.session, "state": found.state, **dict.fromkeys(UNKNOWN), "objects": []}
+    if found.seen and api:
+        shown |= _seen(found.seen, api)
+    if record := found.record:
+        helpers = [o.name for o in record.objects if (o.kind, o.name) == ("container", names.of(record.session))]
+        shown |= {
+            "owner": record.owner,
+            "host": record.host,
+            "target": record.target,
+            "context": record.context,
+            "namespace": record.namespace,
+            "since": record.created,
+            "pid": record.pid,
+            "helper": helpers[0] if helpers else None,
+            "objects": [dataclasses.asdict(o) for o in record.objects],
+        }
+    if found.alive and (live := state.live_state(found.session)):
+        shown |= {**dataclasses.asdict(live), "pod": live.pod or None}
+    return shown
+
+
+def _seen(seen: Seen, api: Api) -> dict[str, Any]:
+    renewed = seen.liveness and round((api.now() - seen.liveness.renewed).total_seconds())
     return {
-        "session": record.session,
-        "state": "running" if record.alive() else "dead",
-        "target": record.target,
-        "context": record.context,
-        "namespace": record.namespace,
-        "since": record.created,
-        "pid": record.pid,
-        "objects": [{"kind": o.kind, "name": o.name} for o in record.objects],
+        "owner": seen.owner,
+        "target": ", ".join(f"swap {swap.workload}" for swap in seen.swaps) or None,
+        "context": api.context,
+        "namespace": seen.namespace,
+        "since": seen.created,
+        "renewedSecondsAgo": renewed,
     }
 
 
-def _row(record: SessionRecord) -> tuple[str, ...]:
-    shown = _as_json(record)
-    return tuple(str(shown[column.lower()]) for column in COLUMNS)
+def _row(shown: dict[str, Any]) -> tuple[str, ...]:
+    ports = (f"{p['local']}:{p['remote']}{'' if p['listening'] else ' (closed)'}" for p in shown["exposed"] or ())
+    words = {**shown, "ports": ", ".join(ports)}
+    if shown["link"] is None and shown["renewedSecondsAgo"] is not None:
+        words["link"] = f"renewed {seconds_words(shown['renewedSecondsAgo'])} ago"
+    cells = (words[column.lower()] for column in COLUMNS)
+    return tuple("-" if cell in (None, "") else str(cell) for cell in cells)

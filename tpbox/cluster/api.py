@@ -3,6 +3,7 @@
     api = Api.connect(kubeconfig="", context="dev")
     api.get("/api/v1/namespaces/shop/pods/web-1")
     api.create("/apis/batch/v1/namespaces/shop/jobs", manifest)
+    api.patch(path, {"metadata": {"resourceVersion": as_read}, "spec": {…}})    # or ConflictError
 
 Manifests are pure data here (tpbox/plan), so the SDK's typed models would only stand between: of the SDK we take what
 is hard, kubeconfig files with their exec plugins, TLS and proxies. Every refusal is a ClusterError with the API
@@ -14,6 +15,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -50,6 +53,7 @@ class Api:
         self._client = api_client
         self.context = context
         self.namespace = namespace
+        self._ahead = timedelta(0)  # of this machine's clock, the API server's
 
     @classmethod
     def connect(cls, kubeconfig: str, context: str = "") -> Api:
@@ -82,16 +86,34 @@ class Api:
     def create(self, path: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
         return self._object("POST", path, body=manifest)
 
-    def delete(self, path: str, *, grace: int | None = None) -> None:
+    def items(self, path: str, **query: str) -> list[dict[str, Any]]:
+        """The objects of a list."""
+        return list(self.get(path, **query)["items"])
+
+    def update(self, path: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Replaces an object, only the one that was read where the manifest has its metadata.resourceVersion, else
+        ConflictError."""
+        return self._object("PUT", path, body=manifest)
+
+    def patch(self, path: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Merges `changes` into an object (RFC 7386) and returns it whole. With a metadata.resourceVersion in them only
+        into the object that was read, else ConflictError."""
+        return self._object("PATCH", path, body=changes, content="application/merge-patch+json")
+
+    def delete(self, path: str, *, grace: int | None = None, uid: str = "", version: str = "") -> None:
         """Deletes an object and, in the background, what it owns. One that is not there is deleted already.
 
-        `grace`: seconds that a pod gets to end, if not its own number.
+        `grace`: seconds that a pod gets to end, if not its own number. With `uid` or `version` (its resourceVersion)
+        only that object, else ConflictError.
         """
         # Through this API a Job's pods are orphaned unless a policy is given:
         # https://kubernetes.io/docs/concepts/workloads/controllers/job/#job-termination-and-cleanup
         options: dict[str, Any] = {"propagationPolicy": "Background"}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
+        if uid or version:
+            wanted = {"uid": uid, "resourceVersion": version}
+            options["preconditions"] = {name: value for name, value in wanted.items() if value}
         try:
             self._object("DELETE", path, body=options)
         except NotFoundError:
@@ -100,6 +122,11 @@ class Api:
     def text(self, path: str, **query: str) -> str:
         """An answer that is no JSON: a pod's log."""
         return self._request("GET", path, query).decode(errors="replace")
+
+    def now(self) -> datetime:
+        """The time by the API server's clock, as its last answer told it: a laptop's own may be wrong, and who judges
+        by it takes living sessions for dead."""
+        return datetime.now(UTC) + self._ahead
 
     def credential(self) -> Credential:
         """The client's own way to the API server, files read, for a kubeconfig that stands alone."""
@@ -117,19 +144,29 @@ class Api:
         )
 
     def _object(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = "application/json",
     ) -> dict[str, Any]:
-        return dict(json.loads(self._request(method, path, query, body)))
+        return dict(json.loads(self._request(method, path, query, body, content)))
 
     def _request(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content: str = "application/json",
     ) -> bytes:
         settings = self._client.configuration
         headers = {"Accept": "application/json, */*", "User-Agent": "tpbox"}
         for setting in settings.auth_settings().values():
             headers[setting["key"]] = str(setting["value"])
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content
         url = f"{settings.host}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
             answer = self._client.call_api(
@@ -139,9 +176,19 @@ class Api:
             data = bytes(answer.read() or b"")  # type: ignore[no-untyped-call]
         except (urllib3.exceptions.HTTPError, client.ApiException, OSError) as error:
             raise _unreachable(str(settings.host), error) from error
+        self._ahead = _ahead(answer.headers.get("Date", ""))
         if answer.status >= 400:
             raise _refusal(answer.status, data, self.context)
         return data
+
+
+def _ahead(date: str) -> timedelta:
+    """How far a server's clock is ahead of this one, by its Date header; zero within the header's own second."""
+    try:
+        ahead = parsedate_to_datetime(date) - datetime.now(UTC)
+    except (ValueError, TypeError):
+        return timedelta(0)
+    return ahead if abs(ahead) > timedelta(seconds=2) else timedelta(0)
 
 
 def _read_contexts(kubeconfig: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:

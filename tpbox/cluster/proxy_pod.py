@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpbox import names
-from tpbox.cluster.api import Api
-from tpbox.errors import ClusterError, ForbiddenError, PodError
+from tpbox.cluster.api import Api, ConflictError
+from tpbox.errors import ClusterError, ForbiddenError, NotFoundError, PodError
 
 POLL = 0.15  # seconds
 GONE_TIMEOUT = 10  # seconds until a deleted pod's object has to be gone
@@ -30,6 +30,10 @@ PULL_HINT = (
     "Name one that it can pull: --pod-image or TPBOX_POD_IMAGE (`tpbox images push` makes one), with --pull-secret "
     "where the registry wants a password."
 )
+
+
+class NoRoomError(PodError):
+    """There may be room for the pod once another one has gone."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,14 @@ def pods_path(namespace: str, name: str = "") -> str:
     return f"/api/v1/namespaces/{namespace}/pods" + (f"/{name}" if name else "")
 
 
-def create(api: Api, manifest: dict[str, Any]) -> None:
-    """Creates the Job. Raises ClusterError with the words of whoever refused it."""
+def services_path(namespace: str, name: str = "") -> str:
+    return f"/api/v1/namespaces/{namespace}/services" + (f"/{name}" if name else "")
+
+
+def create(api: Api, manifest: dict[str, Any]) -> str:
+    """Creates the Job and returns its uid. Raises PodError with the words of whoever refused it."""
     try:
-        api.create(jobs_path(manifest["metadata"]["namespace"]), manifest)
+        return str(api.create(jobs_path(manifest["metadata"]["namespace"]), manifest)["metadata"]["uid"])
     except ClusterError as error:
         raise PodError("the cluster refused the proxy pod's Job", detail=error.message, hint=error.hint) from error
 
@@ -79,6 +87,42 @@ def wait_ready(api: Api, namespace: str, session: str, *, timeout: float, cancel
     raise PodError(f"the proxy pod was not ready after {timeout:.0f} s", detail=state, hint=_look(namespace, session))
 
 
+def exists(api: Api, namespace: str, name: str) -> bool:
+    """Whether the session's Job is there: it goes when the agent has ended by itself. Raises ClusterError."""
+    try:
+        return "deletionTimestamp" not in api.get(jobs_path(namespace, name))["metadata"]
+    except NotFoundError:
+        return False
+
+
+def is_ready(api: Api, namespace: str, name: str) -> bool:
+    """Whether Services lead to the pod. Raises ClusterError."""
+    try:
+        conditions = api.get(pods_path(namespace, name)).get("status", {}).get("conditions", [])
+    except NotFoundError:
+        return False
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def wait_unready(api: Api, namespace: str, name: str, timeout: float) -> None:
+    """Returns when no Service leads to the pod any more, or after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while is_ready(api, namespace, name) and time.monotonic() < deadline:
+        time.sleep(POLL)
+
+
+def create_service(api: Api, manifest: dict[str, Any]) -> None:
+    """Raises ClusterError when there is one of that name, or when it is refused."""
+    metadata = manifest["metadata"]
+    try:
+        api.create(services_path(metadata["namespace"]), manifest)
+    except ConflictError as error:
+        raise ClusterError(
+            f"there is a Service '{metadata['name']}' in namespace '{metadata['namespace']}' already",
+            hint="Choose another name: --as NAME",
+        ) from error
+
+
 def delete(api: Api, namespace: str, name: str) -> None:
     """Deletes a session's Job and its pods, and returns when their objects are gone.
 
@@ -94,13 +138,6 @@ def delete(api: Api, namespace: str, name: str) -> None:
         if time.monotonic() > deadline:
             raise ClusterError(f"pods of Job {name} in namespace {namespace} are still ending")
         time.sleep(POLL)
-
-
-def sessions(api: Api, owner: str, namespace: str = "") -> list[dict[str, Any]]:
-    """The Jobs of an owner's sessions, in one namespace or, with "", in all of them."""
-    path = jobs_path(namespace) if namespace else "/apis/batch/v1/jobs"
-    selector = f"{names.OWNER}={names.owner_label(owner)},{names.ROLE}={names.Role.PROXY_POD}"
-    return list(api.get(path, labelSelector=selector)["items"])
 
 
 def _newest(api: Api, namespace: str, session: str) -> dict[str, Any] | None:
@@ -128,10 +165,10 @@ def _check(api: Api, pod: dict[str, Any], waited: float) -> str:
     for condition in status.get("conditions", []):
         if condition.get("reason") == "Unschedulable" and waited > UNSCHEDULABLE_AFTER:
             words = condition.get("message", "")
-            raise PodError("no node takes the proxy pod", detail=words, hint=_look(namespace, name))
+            raise NoRoomError("no node takes the proxy pod", detail=words, hint=_look(namespace, name))
     failed = _mount_failure(api, pod) if status.get("phase") == "Pending" and waited > UNSCHEDULABLE_AFTER else ""
     if failed:
-        raise PodError("the proxy pod's volumes cannot be mounted", detail=failed)
+        raise NoRoomError("the proxy pod's volumes cannot be mounted", detail=failed)
     return f"{name} is {status.get('phase', 'Pending')}"
 
 
@@ -151,7 +188,7 @@ def _check_job_events(api: Api, namespace: str, session: str) -> None:
     """Quota, LimitRange, Pod Security and admission webhooks refuse the pod, not the Job: the Job's events say so."""
     said = _last_event(api, namespace, f"involvedObject.name={names.of(session)},reason=FailedCreate")
     if said:
-        raise PodError("the cluster refused the proxy pod", detail=said)
+        raise NoRoomError("the cluster refused the proxy pod", detail=said)
 
 
 def _last_event(api: Api, namespace: str, selector: str) -> str:

@@ -23,6 +23,8 @@ from tpbox.plan.volumes import Mounted
 
 TERM_PATIENCE = 10  # seconds between a SIGTERM handed on and the SIGKILL, as `docker stop` has it
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
 # Not executable and not found: https://docs.docker.com/reference/cli/docker/container/run/#exit-status
 COMMAND_CODES = (126, 127)
 USAGE_CODE = 125  # of the docker command itself, for options that it does not understand
@@ -62,21 +64,36 @@ def create(plan: SessionPlan, environment: Mapping[str, str], mounted: Mounted, 
         raise _create_error(done.returncode, done.stderr)
 
 
-def run(docker: Docker, plan: SessionPlan) -> int:
+def run(docker: Docker, plan: SessionPlan, before_end: Callable[[], None] | None = None) -> int:
     """Starts the container in the foreground and returns its exit code.
 
-    Raises StartError when its command cannot be started.
+    A first SIGTERM or SIGHUP is handed on when `before_end` has returned. Raises StartError when its command cannot be
+    started.
     """
     argv = ["docker", "start", "--attach", "--interactive", "--detach-keys", DETACH_KEYS, plan.app_name]
 
+    told: list[int] = []
+
     def hand_on(number: int) -> None:
         docker.kill(plan.app_name, number)
-        if number in (signal.SIGTERM, signal.SIGHUP):
+        if number in ENDING:
             timer = threading.Timer(TERM_PATIENCE, docker.kill, (plan.app_name, signal.SIGKILL))
             timer.daemon = True
             timer.start()
 
-    code = terminal.attach(argv, tty=plan.request.process.tty, on_signal=hand_on)
+    def end(number: int) -> None:
+        if before_end:
+            before_end()
+        hand_on(number)
+
+    def gently(number: int) -> None:
+        if before_end and number in ENDING and not told:
+            told.append(number)
+            threading.Thread(target=end, args=(number,), name="end", daemon=True).start()
+        else:
+            hand_on(number)
+
+    code = terminal.attach(argv, tty=plan.request.process.tty, on_signal=gently)
     state = (docker.inspect(plan.app_name) or {}).get("State", {})
     if state.get("Running"):  # the docker command has ended first: nobody reads our stdout any more
         return code

@@ -1,4 +1,4 @@
-"""The proxy pod's Job, as a manifest.
+"""The proxy pod's Job, as a manifest, and the Service of a new pod.
 
 A Job with `ttlSecondsAfterFinished: 0` needs no rights to vanish: when the agent exits 0, Kubernetes removes Job and
 pod; an evicted pod is replaced without the launcher; and no ReplicaSet adopts a pod that a Job controls.
@@ -6,38 +6,34 @@ pod; an evicted pod is replaced without the launcher; and no ReplicaSet adopts a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tpbox import names
-from tpbox.plan.volumes import TOKEN_PATH
+from tpbox.plan.clone import NEW, Clone
+from tpbox.plan.inbound import SSH_PORT, Inbound
 
 STATE_PATH = "/.tpbox"  # never /tmp, which may be a volume of the workload
 STATE_VOLUME = "tpbox-state"
-SSH_PORT = 20022
 AGENT_COMMAND = ["/usr/bin/python3", "-I", "/opt/tpbox"]
-CONTAINER = "tpbox"
-IMAGE_USER = 65532  # images/proxy-pod/Dockerfile
-EPHEMERAL = ("secret", "configMap", "downwardAPI", "projected", "emptyDir")
 RETRIES = 20  # a pod that is evicted again and again is not replaced for ever
 
-
-@dataclass(frozen=True)
-class Copied:
-    """What a new pod takes from the container of a workload (`--like`)."""
-
-    container: str = CONTAINER
-    env: tuple[dict[str, Any], ...] = ()
-    env_from: tuple[dict[str, Any], ...] = ()
-    volume_mounts: tuple[dict[str, Any], ...] = ()
-    volumes: tuple[dict[str, Any], ...] = ()
-    service_account: str = ""
-    service_links: bool = True
+# The agent keeps the file while the process listens. Kubernetes' own look follows within a second; `test` may take
+# its time on a busy node.
+READY_PROBE = {
+    "exec": {"command": ["/usr/bin/test", "-e", f"{STATE_PATH}/ready"]},
+    "periodSeconds": 1,
+    "timeoutSeconds": 5,
+    "failureThreshold": 1,
+}
+# Safe: it counts for the pod's network namespace only, and is allowed by Pod Security `restricted`.
+# https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/
+UNPRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"
 
 
 @dataclass(frozen=True)
 class ProxyPod:
-    """What the Job is made from."""
+    """What the Job is made from. `probed`: the pod is Ready when the process is, not as soon as it runs."""
 
     session: str
     owner: str
@@ -50,13 +46,17 @@ class ProxyPod:
     service_account: str = ""
     pull_secret: str = ""
     service_links: bool = True
-    copied: Copied = Copied()
+    clone: Clone = NEW
+    inbound: Inbound = field(default_factory=Inbound)
+    probed: bool = False
 
 
 def job(pod: ProxyPod) -> dict[str, Any]:
-    """A batch/v1 Job whose pod meets Pod Security `restricted` and runs under any uid."""
-    labels = names.labels(names.Role.PROXY_POD, pod.session, pod.owner)
-    metadata = {"labels": labels, "annotations": {names.OWNER: pod.owner}}
+    """A batch/v1 Job whose pod, if it is a new one, meets Pod Security `restricted` and runs under any uid."""
+    metadata = _metadata(pod.session, pod.owner)
+    # The workload's labels win: it is they by which Services find the pod.
+    labels = {**metadata["labels"], **pod.clone.labels}
+    annotations = {**pod.clone.annotations, **metadata["annotations"]}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -64,51 +64,65 @@ def job(pod: ProxyPod) -> dict[str, Any]:
         "spec": {
             "ttlSecondsAfterFinished": 0,
             "backoffLimit": RETRIES,
-            "template": {"metadata": metadata, "spec": _pod_spec(pod)},
+            "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": _pod_spec(pod)},
         },
+    }
+
+
+def service_of(name: str, session: str, owner: str, namespace: str, inbound: Inbound, job_uid: str) -> dict[str, Any]:
+    """A Service that leads to the session's pod. It belongs to the Job, and goes with it."""
+    owned_by = {"apiVersion": "batch/v1", "kind": "Job", "name": names.of(session), "uid": job_uid}
+    ports = [
+        {"name": str(expose.remote), "port": expose.remote, "targetPort": expose.remote, "protocol": "TCP"}
+        for expose in inbound.exposed
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            **_metadata(session, owner),
+            "ownerReferences": [owned_by],
+        },
+        "spec": {"selector": {names.SESSION: session}, "ports": ports},
+    }
+
+
+def _metadata(session: str, owner: str) -> dict[str, Any]:
+    return {
+        "labels": names.labels(names.Role.PROXY_POD, session, owner),
+        "annotations": {names.OWNER: owner},
     }
 
 
 def _pod_spec(pod: ProxyPod) -> dict[str, Any]:
-    account = pod.service_account or pod.copied.service_account
+    kept = pod.clone.spec
+    secrets = [*kept.get("imagePullSecrets", ()), *([{"name": pod.pull_secret}] if pod.pull_secret else [])]
     return {
+        **kept,
         "restartPolicy": "OnFailure",
         "terminationGracePeriodSeconds": 2,
-        "hostname": names.of(pod.session),  # known before the pod is, so that the helper can be made beside it
-        **({"serviceAccountName": account} if account else {}),
-        **({"imagePullSecrets": [{"name": pod.pull_secret}]} if pod.pull_secret else {}),
-        **({} if pod.service_links and pod.copied.service_links else {"enableServiceLinks": False}),
-        "securityContext": {
-            "runAsNonRoot": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-            **_read_by_group(pod.copied.volumes),
-        },
+        # Known before the pod is, so that the helper can be made beside it.
+        "hostname": pod.clone.hostname or names.of(pod.session),
+        **({"serviceAccountName": pod.service_account} if pod.service_account else {}),
+        **({"imagePullSecrets": secrets} if secrets else {}),
+        **({} if pod.service_links else {"enableServiceLinks": False}),
+        "securityContext": {**kept["securityContext"], **_sysctls(pod)},
         "containers": [_container(pod)],
         "volumes": [
             {"name": STATE_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
-            *pod.copied.volumes,
+            *kept["volumes"],
         ],
     }
 
 
-def mount_paths(copied: Copied) -> list[str]:
-    """As the manifest has them, and the one that admission adds: the pod itself only knows where its links lead."""
-    return [TOKEN_PATH, *(mount["mountPath"] for mount in copied.volume_mounts)]
-
-
-def _read_by_group(volumes: tuple[dict[str, Any], ...]) -> dict[str, int]:
-    """`fsGroup` where a mode such as 0400 would keep the pod's user, who is not root, from the volumes' files; but
-    never where Kubernetes would give the group files that last."""
-    modes = []
-    for volume in volumes:
-        kind = next((k for k in volume if k in EPHEMERAL), "")
-        if not kind:
-            return {}
-        source = volume[kind] or {}
-        parts = [source, *(part for entry in source.get("sources", ()) for part in entry.values())]
-        items = [item for part in parts for item in part.get("items", ())]
-        modes += [source.get("defaultMode", 0o644), *(item["mode"] for item in items if "mode" in item)]
-    return {} if all(mode & 0o004 for mode in modes) else {"fsGroup": IMAGE_USER}
+def _sysctls(pod: ProxyPod) -> dict[str, Any]:
+    """The pod's own, and what lets any user listen below 1024 where that is asked for."""
+    if not pod.inbound.low_ports():
+        return {}
+    own = [s for s in pod.clone.spec["securityContext"].get("sysctls", ()) if s["name"] != UNPRIVILEGED_PORTS]
+    return {"sysctls": [*own, {"name": UNPRIVILEGED_PORTS, "value": "0"}]}
 
 
 def _container(pod: ProxyPod) -> dict[str, Any]:
@@ -118,21 +132,19 @@ def _container(pod: ProxyPod) -> dict[str, Any]:
         {"name": "TPBOX_AUTHORIZED_KEY", "value": pod.authorized_key},
         {"name": "TPBOX_GRACE", "value": str(pod.grace)},
         {"name": "TPBOX_SSH_PORT", "value": str(SSH_PORT)},
-        {"name": "TPBOX_MOUNT_PATHS", "value": ":".join(mount_paths(pod.copied))},
+        {"name": "TPBOX_MOUNT_PATHS", "value": ":".join(pod.clone.mount_paths())},
+        {"name": "TPBOX_LISTEN", "value": pod.inbound.listen()},
+        {"name": "TPBOX_OPEN", "value": pod.inbound.opens()},
         {"name": "TPBOX_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
     ]
+    kept = pod.clone.container
     return {
-        "name": pod.copied.container,
+        **kept,
         "image": pod.image,
         "imagePullPolicy": "IfNotPresent",
         "command": AGENT_COMMAND,
-        "env": [*pod.copied.env, *own],
-        **({"envFrom": list(pod.copied.env_from)} if pod.copied.env_from else {}),
-        "volumeMounts": [{"name": STATE_VOLUME, "mountPath": STATE_PATH}, *pod.copied.volume_mounts],
+        "env": [*kept.get("env", ()), *own],
+        "volumeMounts": [{"name": STATE_VOLUME, "mountPath": STATE_PATH}, *kept.get("volumeMounts", ())],
         "resources": {"requests": {"cpu": pod.cpu, "memory": pod.memory}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        **({"readinessProbe": READY_PROBE} if pod.probed else {}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -10,12 +11,14 @@ from typing import Literal
 
 from tpbox.errors import UsageError
 from tpbox.plan.containers import PortBinding
+from tpbox.plan.inbound import Inbound, port_number
 from tpbox.plan.volumes import VolumeOptions
 
 Engine = Literal["auto", "sshuttle"]
 Method = Literal["auto", "container"]
 
 DEFAULT_GRACE = 30  # seconds
+DEFAULT_RESTORE_WAIT = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,55 @@ KINDS = {
     "pods": "pods",
 }
 
+# Whose place cannot be taken, and why.
+_ON_EACH_NODE = ("DaemonSet", "a DaemonSet has a pod on each node: there is no one pod to take the place of")
+_JOB = ("Job", "the pods of a Job run to their end: there is none that stays to take the place of")
+_CRON_JOB = ("CronJob", "a CronJob has pods only at its times, which run to their end: there is none that stays")
+_REFUSED = {
+    **dict.fromkeys(("ds", "daemonset", "daemonsets"), _ON_EACH_NODE),
+    **dict.fromkeys(("job", "jobs"), _JOB),
+    **dict.fromkeys(("cj", "cronjob", "cronjobs"), _CRON_JOB),
+}
+
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"  # RFC 1123
+_SERVICE = r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1035
 
 
-def parse_workload(text: str) -> WorkloadRef:
-    """Raises UsageError when it is not `[KIND/]NAME[:CONTAINER]`."""
+def parse_workload(text: str, option: str = "--like") -> WorkloadRef:
+    """`option` is --like or --swap. Raises UsageError when it is not `[KIND/]NAME[:CONTAINER]`, and for a kind that
+    cannot be had."""
     head, _, container = text.partition(":")
     kind, slash, name = head.rpartition("/")
-    if slash and kind not in KINDS:
-        known = ", ".join(sorted({"deploy", "sts", "rs", "pod"}))
-        raise UsageError(f"'{text}': there is no kind '{kind}'", hint=f"The kinds are {known}: --like deploy/web")
+    kind = kind.lower() if slash else "deployment"
+    if kind in _REFUSED:
+        raise _refused(text, option, *_REFUSED[kind])
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, [*KINDS, *_REFUSED], n=1)
+        known = f"Did you mean '{near[0]}'?" if near else "The kinds are deploy, pod, rs, sts."
+        raise UsageError(
+            f"{option} '{text}': there is no kind '{kind}'", hint=f"{known} For instance: {option} deploy/web"
+        )
     if not re.fullmatch(_NAME, name) or (":" in text and not re.fullmatch(_NAME, container)):
-        raise UsageError(f"'{text}' is not KIND/NAME[:CONTAINER]", hint="For instance: --like deploy/web:app")
-    return WorkloadRef(KINDS[kind or "deployment"], name, container)
+        raise UsageError(
+            f"{option} '{text}' is not KIND/NAME[:CONTAINER]", hint=f"For instance: {option} deploy/web:app"
+        )
+    return WorkloadRef(KINDS[kind], name, container)
+
+
+def _refused(text: str, option: str, kind: str, reason: str) -> UsageError:
+    if option == "--like":
+        return UsageError(f"--like '{text}': it takes no {kind}", hint="Name one of its pods: --like pod/NAME")
+    return UsageError(f"{option} '{text}': {reason}", hint="A new pod can be like one of its pods: --like pod/NAME")
+
+
+def parse_service_name(text: str) -> str:
+    """`--as NAME`. Raises UsageError."""
+    if not re.fullmatch(_SERVICE, text):
+        raise UsageError(
+            f"--as '{text}' is no name for a Service: at most 63 of a-z, 0-9 and '-', a letter first",
+            hint="For instance: --as my-web",
+        )
+    return text
 
 
 def parse_ports(text: str) -> tuple[PortBinding, ...]:
@@ -89,15 +128,14 @@ def _split_address(text: str) -> tuple[str, str]:
 
 
 def _range(text: str) -> list[int]:
-    first, _, last = text.partition("-")
-    numbers = [int(first), int(last or first)]
-    if not 0 < numbers[0] <= numbers[1] < 65536:
-        raise ValueError(f"{text} is not a port between 1 and 65535")
-    return list(range(numbers[0], numbers[1] + 1))
+    first, dash, last = text.partition("-")
+    numbers = range(port_number(first), port_number(last if dash else first) + 1)
+    if not numbers:
+        raise ValueError(f"{text} ends before it begins")
+    return list(numbers)
 
 
 def _bad_port(text: str, detail: str) -> UsageError:
-    detail = "" if detail.startswith("invalid literal") else detail
     return UsageError(f"-p '{text}' is not [IP:][HOSTPORT:]PORT", detail=detail, hint="For instance: -p 8080:80")
 
 
@@ -150,6 +188,12 @@ class SessionRequest:
     namespace: str = ""
     service_account: str = ""
     like: WorkloadRef | None = None
+    swap: WorkloadRef | None = None
+    now: bool = False
+    take_over: bool = False
+    restore_wait: int = DEFAULT_RESTORE_WAIT
+    inbound: Inbound = field(default_factory=Inbound)
+    as_name: str = ""
     engine: Engine = "auto"
     method: Method = "auto"
     grace: int = DEFAULT_GRACE
@@ -165,4 +209,9 @@ class SessionRequest:
 
     @property
     def target(self) -> str:
-        return f"new pod like {self.like}" if self.like else "new pod"
+        """In words, for the record and the report."""
+        if self.swap:
+            return f"swap {self.swap}"
+        like = f" like {self.like}" if self.like else ""
+        service = f", Service {self.as_name}" if self.as_name else ", with a Service" if self.inbound.exposed else ""
+        return f"new pod{like}{service}"

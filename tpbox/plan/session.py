@@ -9,10 +9,14 @@ from typing import Any
 
 from tpbox import names
 from tpbox.plan import kubeconfig
+from tpbox.plan.clone import NEW, Clone, Swapped
 from tpbox.plan.containers import ContainerSpec
+from tpbox.plan.guard import Guard
+from tpbox.plan.inbound import SSH_PORT, Inbound
 from tpbox.plan.kubeconfig import ApiServer, Credential
-from tpbox.plan.proxy_pod import SSH_PORT, Copied, ProxyPod, job, mount_paths
+from tpbox.plan.proxy_pod import ProxyPod, job, service_of
 from tpbox.plan.request import SessionRequest
+from tpbox.plan.swap import record_name
 from tpbox.plan.volumes import (
     COPIES,
     GATE,
@@ -49,7 +53,9 @@ class Facts:
     credential: Credential
     server: ApiServer
     embedded: bool
-    like: Copied | None = None
+    like: Clone | None = None
+    swap: Swapped | None = None
+    remarks: tuple[str, ...] = ()  # what the user is to know before anything is made
     not_live: str = ""  # why volumes cannot be live with this Docker engine
 
 
@@ -74,6 +80,35 @@ class SessionPlan:
         return names.of(self.session, "mover")
 
     @property
+    def target(self) -> str:
+        """The request's, with what was found for its words."""
+        found = self.facts.swap.ref if self.facts.swap else None
+        return replace(self.request, swap=found, as_name=self.service_name).target
+
+    @property
+    def clone(self) -> Clone:
+        """What the proxy pod takes from a workload."""
+        return self.facts.swap.clone if self.facts.swap else self.facts.like or NEW
+
+    @property
+    def hostname(self) -> str:
+        """The proxy pod's, which is the helper's too."""
+        return self.clone.hostname or self.name
+
+    @property
+    def inbound(self) -> Inbound:
+        """What the user named, and the swapped container's own ports."""
+        asked = self.request.inbound
+        return asked.with_own(self.facts.swap.ports) if self.facts.swap else asked
+
+    @property
+    def service_name(self) -> str:
+        """Of a new pod's Service; empty where there is none: a workload has its own."""
+        if self.facts.swap or not self.request.inbound.exposed:
+            return ""
+        return self.request.as_name or self.name
+
+    @property
     def volumes(self) -> Volumes:
         """Raises DockerError when they were to be live, and cannot be."""
         process = self.request.process
@@ -81,7 +116,7 @@ class SessionPlan:
             self.session,
             self.request.volumes if process.image else VolumeOptions("off"),
             own_targets(process.volumes, process.extra),
-            mount_paths(self.facts.like or Copied()),
+            self.clone.mount_paths(),
             self.facts.not_live,
         )
 
@@ -93,7 +128,10 @@ class SessionPlan:
         """All that will be made, by kind and name, in this order."""
         volumes = [("volume", name) for name in self.volumes.copies().values()]
         mover = [("container", self.mover_name)] if self.volumes.live else []
-        return [("job", self.name), *volumes, *mover, ("container", self.name), ("container", self.app_name)]
+        swapped = [("lease", record_name(taken.ref.kind, taken.ref.name))] if (taken := self.facts.swap) else []
+        service = [("service", self.service_name)] if self.service_name else []
+        containers = [("container", self.name), ("container", self.app_name)]
+        return [*swapped, ("job", self.name), *service, *volumes, *mover, *containers]
 
     def proxy_pod(self, image: str, authorized_key: str) -> ProxyPod:
         request = self.request
@@ -109,7 +147,29 @@ class SessionPlan:
             service_account=request.service_account,
             pull_secret=request.pull_secret,
             service_links=request.service_links,
-            copied=self.facts.like or Copied(),
+            clone=self.clone,
+            inbound=self.inbound,
+            # Whoever is swapped goes when the pod is Ready; and a Service leads to no pod that is not.
+            probed=bool(self.facts.swap or self.inbound.exposed),
+        )
+
+    def service(self, job_uid: str) -> dict[str, Any]:
+        """The manifest of the Service that service_name names, once its owner is there."""
+        facts = self.facts
+        return service_of(self.service_name, self.session, facts.owner, facts.namespace, self.inbound, job_uid)
+
+    def guard(self, job_uid: str) -> Guard | None:
+        """What lets the agent give the workload back by itself, once its owner is there."""
+        if not (taken := self.facts.swap):
+            return None
+        return Guard(
+            session=self.session,
+            owner=self.facts.owner,
+            namespace=self.facts.namespace,
+            grace=self.request.grace,
+            job_uid=job_uid,
+            kind=taken.ref.kind,
+            workload=taken.ref.name,
         )
 
     def helper(self, image: str, gate: str = "") -> ContainerSpec:
@@ -120,7 +180,7 @@ class SessionPlan:
             name=self.name,
             image=image,
             labels=names.labels(names.Role.HELPER, self.session, self.facts.owner),
-            hostname=self.name,
+            hostname=self.hostname,
             network=self.facts.server.network,
             cap_drop=("ALL",),
             cap_add=(*HELPER_CAPABILITIES, *(MOUNTING_CAPABILITIES if live else ())),
@@ -165,16 +225,16 @@ class SessionPlan:
             "kubeconfig": kubeconfig.minimal(self.facts.credential, self.facts.server),
             "engine": {"name": ENGINE, "bypass": [self.facts.server.endpoint]},
             "volumes": self.volumes.configuration(),
+            "inbound": self.inbound.configuration(),
         }
 
     def identity(self, pod: str) -> dict[str, str]:
         """The variables by which the process knows where it lives."""
-        container = (self.facts.like or Copied()).container
         return {
             "TPBOX_SESSION": self.session,
             "TPBOX_POD": pod,
             "TPBOX_NAMESPACE": self.facts.namespace,
-            "TPBOX_CONTAINER": container,
+            "TPBOX_CONTAINER": self.clone.container["name"],
         }
 
     def create_command(self, env_file: str, by_name: tuple[str, ...], mounted: Mounted) -> list[str]:
@@ -203,12 +263,16 @@ class SessionPlan:
         """For --dry-run: what would be made, in the order in which it would be."""
         facts, process = self.facts, self.request.process
         helper = self.helper("tpbox-local:HASH")
+        pod = job(self.proxy_pod("tpbox-proxy-pod:HASH", "ssh-ed25519 …"))
         return [
             f"cluster   context {facts.context}, namespace {facts.namespace}, API server {facts.server.endpoint}",
-            f"target    {self.request.target}",
+            f"target    {self.target}",
             f"engine    {ENGINE}, method {METHOD}",
-            f"pod       {json.dumps(job(self.proxy_pod('tpbox-proxy-pod:HASH', 'ssh-ed25519 …')), indent=1)}",
-            f"helper    {helper.name}: capabilities {', '.join(helper.cap_add)}; "
+            f"pod       {json.dumps(pod, indent=1)}",
+            *([f"service   {json.dumps(self.service('UID'), indent=1)}"] if self.service_name else []),
+            f"inbound   {self.inbound.words()}",
+            *(f"swap      {words}" for words in (facts.swap.words(self.request.now) if facts.swap else ())),
+            f"helper    {helper.name}: hostname {helper.hostname}; capabilities {', '.join(helper.cap_add)}; "
             f"network {helper.network or 'bridge'}; ports {', '.join(map(str, process.ports)) or 'none'}",
             f"volumes   {self.volumes.words()}",
             f"process   {shlex.join(self.create_command('', (), Mounted()))}",

@@ -6,7 +6,6 @@ import difflib
 from typing import Any
 
 from tpbox.errors import NotFoundError
-from tpbox.plan.proxy_pod import Copied
 from tpbox.plan.request import WorkloadRef
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
@@ -34,24 +33,3 @@ def container_of(template: dict[str, Any], ref: WorkloadRef) -> dict[str, Any]:
             hint=f"It has {', '.join(containers)}." + (f" Did you mean '{close[0]}'?" if close else ""),
         )
     return dict(containers[wanted])
-
-
-def copied(template: dict[str, Any], ref: WorkloadRef) -> Copied:
-    """Env, volumes and service account of that container, for a pod that is like it but none of the workload's."""
-    container = container_of(template, ref)
-    mounts = container.get("volumeMounts") or []
-    used = {mount["name"] for mount in mounts}
-    # A running Pod's own manifest also has the token that admission mounted; the new pod gets one of its own.
-    volumes = [
-        v for v in template["spec"].get("volumes") or [] if v["name"] in used and not v["name"].startswith(TOKEN_VOLUME)
-    ]
-    kept = {v["name"] for v in volumes}
-    return Copied(
-        container=container["name"],
-        env=tuple(container.get("env") or ()),
-        env_from=tuple(container.get("envFrom") or ()),
-        volume_mounts=tuple(m for m in mounts if m["name"] in kept),
-        volumes=tuple(volumes),
-        service_account=template["spec"].get("serviceAccountName", ""),
-        service_links=template["spec"].get("enableServiceLinks", True),
-    )

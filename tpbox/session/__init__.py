@@ -84,6 +84,8 @@ def _prepare(request: SessionRequest, console: Console, phases: Phases, outputs:
         made, api = _plan(request, docker, phases.session)
     if made.facts.embedded and not request.kubeconfig and not request.context:
         console.say("no kubeconfig found: using the embedded cluster (context tpbox)")
+    for remark in made.facts.remarks:
+        console.warn(remark)
     with phases.phase("images"):
         ready = _images(made, docker, console)
     return Session(made, ready, docker, api, console, phases, outputs)

@@ -17,32 +17,35 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tpbox import signals, watchdog
-from tpbox.cleanup import CleanupStack
-from tpbox.cluster import proxy_pod
+from tpbox.cleanup import CleanupStack, Failure
 from tpbox.cluster.api import Api
 from tpbox.cluster.proxy_pod import ReadyPod
+from tpbox.cluster.swap import SwappedError
 from tpbox.errors import TpboxError, TunnelError
 from tpbox.local import app, environment_file, helper
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
 from tpbox.plan import envfile, environment
-from tpbox.plan.proxy_pod import job
 from tpbox.plan.session import ENGINE, SessionPlan
 from tpbox.plan.volumes import Seen
-from tpbox.state import ObjectRef, SessionRecord
+from tpbox.session.place import Place
+from tpbox.state import Exposed, LiveState, ObjectRef, SessionRecord
 from tpbox.tunnel.control import Control
 from tpbox.tunnel.keys import KeyPair, new_key_pair
 from tpbox.ui import Console, Phases
 
-POD_TIMEOUT = 120  # seconds; a large image over a slow line, while nothing says that it fails
+if TYPE_CHECKING:
+    from tpbox.local.host_relay import HostRelay
+
 HELLO_TIMEOUT = 15
 LINK_TIMEOUT = 30
 ENGINE_TIMEOUT = 20
 VOLUMES_TIMEOUT = 70  # a first copy included
 FOLLOW_INTERVAL = 0.5
+KILL_INTERVAL = 0.1
 
 
 @dataclass(frozen=True)
@@ -81,17 +84,22 @@ class Session:
     volumes: VolumeService = field(init=False)
     seen: Seen = field(default_factory=Seen)
     _ending: threading.Event = field(default_factory=threading.Event)
-    _helper_lost: threading.Event = field(default_factory=threading.Event)
+    _lost: TpboxError | None = None
+    _around: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # what goes on beside the process
+    _relay: HostRelay | None = None
+    _listening: tuple[int, ...] = ()
+    _publishing: threading.Lock = field(default_factory=threading.Lock)
     _link_is_up: threading.Event = field(default_factory=threading.Event)
     _app_made: bool = False
 
     def __post_init__(self) -> None:
         facts = self.plan.facts
         self.keys = new_key_pair(self.plan.name)
+        self.place = Place(self.plan, self.images.pod, self.keys.public, self.api, self.console, self._ending)
         self.record = SessionRecord(
             session=self.plan.session,
             owner=facts.owner,
-            target=self.plan.request.target,
+            target=self.plan.target,
             docker_host=facts.docker_host,
             kubeconfig=facts.kubeconfig,
             context=facts.context,
@@ -130,6 +138,17 @@ class Session:
             app.create(self.plan, self.environment, mounted, self.console.warn)
             self.volumes.put_files(self.seen)
             self._app_made = True
+        self._begin_beside(self.control)
+
+    def _begin_beside(self, control: Control) -> None:
+        """What goes on while the process runs: connections to this machine, the guard, the swap."""
+        if self.plan.inbound.host:
+            from tpbox.local.host_relay import HostRelay  # asyncio takes 80 ms to import
+
+            relay = HostRelay(self.plan.facts.docker_host, self.plan.name, self.console.warn)
+            self._relay = self._around.enter_context(relay)
+        pod_name = lambda: self.pod.name if self.pod else ""  # noqa: E731
+        self._around.enter_context(self.place.held(control, pod_name, self._lose))
 
     def _environment(self, pod_environment: Mapping[str, str], pod: str) -> Mapping[str, str]:
         """What the process gets; the user is told when that is not everything."""
@@ -163,22 +182,43 @@ class Session:
             f"({self.phases.elapsed():.1f} s)"
         )
         with self.phases.phase("running"), self.volumes.moving(self.seen):
-            code = app.run(self.docker, self.plan)
-        if self._helper_lost.is_set():
-            raise TunnelError("the helper container ended, and the session with it", detail=self._last_words())
+            code = app.run(self.docker, self.plan, self._before_end if self.place.swapping else None)
+        if self._lost:
+            raise self._lost
         if self.plan.request.keep:
             self._wait_for_a_look()
         return code
 
+    def _before_end(self) -> None:
+        """Somebody ends the session, and the process can still answer: nobody shall miss it."""
+        with contextlib.suppress(TpboxError):  # close() says what could not be done
+            if self.pod and self.control:
+                self.place.withdraw(self.control, self.pod.name)
+
     def close(self) -> None:
-        """Removes everything, last made first, and says what could not be removed."""
+        """Gives back what was swapped, removes everything, last made first, and says what could not be removed."""
+        failures = self._give_back()
         with self.phases.phase("cleanup"):
             self._ending.set()
-            failures = self.stack.unwind()
+            failures += self.stack.unwind()
         for failure in failures:
             self.console.warn(f"{failure.step} is left behind: {failure.error.message}. Later: tpbox cleanup")
         if not failures:
             self.record.remove()
+            if self.place.swapping:
+                self.place.swapping.wait_back(self.plan.request.restore_wait)
+
+    def _give_back(self) -> list[Failure]:
+        swapping = self.place.swapping
+        try:
+            if swapping:
+                with self.phases.phase("restore"):
+                    self._around.close()
+                    swapping.give_back()
+            self._around.close()
+        except TpboxError as error:
+            return [Failure(f"the swap of {swapping.workload}" if swapping else "the session", error)]
+        return []
 
     def _pod_and_helper(self) -> tuple[ReadyPod, Control]:
         with self._beside(self._start_pod) as pod, self.phases.phase("helper", "helper"):
@@ -201,17 +241,8 @@ class Session:
                 raise
 
     def _start_pod(self) -> ReadyPod:
-        namespace, name = self.plan.facts.namespace, self.plan.name
-        with self.phases.phase("pod", f"proxy pod in {namespace}"):
-            self.stack.push(f"Job {name}", lambda: proxy_pod.delete(self.api, namespace, name))
-            proxy_pod.create(self.api, job(self.plan.proxy_pod(self.images.pod, self.keys.public)))
-            return self._wait_pod()
-
-    def _wait_pod(self) -> ReadyPod:
-        facts = self.plan.facts
-        return proxy_pod.wait_ready(
-            self.api, facts.namespace, self.plan.session, timeout=POD_TIMEOUT, cancelled=self._ending
-        )
+        with self.phases.phase("pod", f"proxy pod in {self.plan.facts.namespace}"):
+            return self.place.take(self.stack.push)
 
     def _configuration(self, pod: ReadyPod) -> dict[str, Any]:
         return self.plan.configuration(pod.name, self.keys.private, pod.host_key)
@@ -230,40 +261,73 @@ class Session:
         self.record.save()
 
     def _on_event(self, event: dict[str, Any]) -> None:
-        if event["event"] == "link" and event.get("state") == "down":
-            self.console.warn(f"the tunnel is down ({event.get('reason', '')}); making it anew")
-            self._link_is_up.clear()
-            threading.Thread(target=self._follow_pod, name="follow", daemon=True).start()
-        elif event["event"] == "link":
-            self._link_is_up.set()
-            if event.get("reconnects"):
-                self.console.say("the tunnel is up again")
-        elif event["event"] == "volumes" and event["state"] == "note":
-            self.console.warn(event["message"])
-        elif event["event"] == "volumes" and event["state"] == "down":
-            self.console.warn(f"the pod's volumes are lost: {event['reason']}")
+        match event["event"], event.get("state"):
+            case "link", "down":
+                self.console.warn(f"the tunnel is down ({event.get('reason', '')}); making it anew")
+                self._link_is_up.clear()
+                threading.Thread(target=self._follow_pod, name="follow", daemon=True).start()
+            case "link", _:
+                self._link_is_up.set()
+                if event.get("reconnects"):
+                    self.console.say("the tunnel is up again")
+            case "volumes", "note":
+                self.console.warn(event["message"])
+            case "volumes", "down":
+                self.console.warn(f"the pod's volumes are lost: {event['reason']}")
+            case "expose", "changed":
+                self._listening = tuple(event["listening"])
+            case "expose", "failed":
+                words = f"port {event['port']} of the pod cannot be had: something in it may listen there already"
+                self._lose(TunnelError(words, detail=event["reason"]))
+            case "host", _ if self._relay:
+                self._relay.connect(event["id"], event["port"])
+        if event["event"] in ("link", "expose"):
+            self._publish()
+
+    def _publish(self) -> None:
+        """For `tpbox status`."""
+        with self._publishing:
+            exposed = self.plan.inbound.exposed
+            LiveState(
+                session=self.plan.session,
+                pod=self.pod.name if self.pod else "",
+                link="up" if self._link_is_up.is_set() else "down",
+                reconnects=self.control.reconnects if self.control else 0,
+                exposed=tuple(Exposed(e.local, e.remote, e.remote in self._listening) for e in exposed),
+            ).save()
 
     def _follow_pod(self) -> None:
         """While the link is down: a pod that was evicted or deleted is replaced by its Job; the helper is told."""
         while not self._ending.is_set() and not self._link_is_up.wait(FOLLOW_INTERVAL):
-            with contextlib.suppress(TpboxError):  # an API server that is away comes back, or the user ends it
-                pod = self._wait_pod()
-                if pod != self.pod and self.control:
-                    self.pod = pod
-                    self.control.configure(self._configuration(pod))
+            try:
+                pod = self.place.follow()
+            except SwappedError as error:
+                self._lose(error)
+                return
+            except TpboxError:  # an API server that is away comes back, or the user ends it
+                continue
+            if pod != self.pod and self.control:
+                self.pod = pod
+                self.control.configure(self._configuration(pod))
 
     def _on_helper_end(self) -> None:
-        if self._ending.is_set():
-            return
-        self._helper_lost.set()
-        if self._app_made:
-            self.docker.kill(self.plan.app_name, signal.SIGKILL)
+        words = self.control.failure.message if self.control and self.control.failure else ""
+        self._lose(TunnelError("the helper container ended, and the session with it", detail=words))
 
-    def _last_words(self) -> str:
-        return self.control.failure.message if self.control and self.control.failure else ""
+    def _lose(self, error: TpboxError) -> None:
+        """The session cannot go on: the process is ended, and `error` is why."""
+        if self._ending.is_set() or self._lost:
+            return
+        self._lost = error
+        threading.Thread(target=self._end_process, name="lost", daemon=True).start()
+
+    def _end_process(self) -> None:
+        while self._app_made and not self._ending.wait(KILL_INTERVAL):  # it may be about to start
+            self.docker.kill(self.plan.app_name, signal.SIGKILL)
 
     def _wait_for_a_look(self) -> None:
         pod = self.pod.name if self.pod else ""
         self.console.say(f"kept for a look: pod {pod}, helper {self.plan.name}; Ctrl-C ends it")
         with contextlib.suppress(TpboxError), signals.interrupting():
-            self._helper_lost.wait()
+            while not self._lost:
+                self._ending.wait(FOLLOW_INTERVAL)

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
-import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from tpbox.plan.volumes import Mount
 
 log = logging.getLogger(__name__)
 
-PROTOCOL = 1
+PROTOCOL = 2
 TAIL_LINES = 3
 
 
@@ -52,8 +50,11 @@ class Control:
         self._channel = channel
         self._on_event = on_event
         self._on_end = on_end
-        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._unclaimed: list[dict[str, Any]] = []
+        # Of each name and state the latest that nobody has waited for: a session lasts days.
+        self._unclaimed: dict[tuple[str, str], dict[str, Any]] = {}
+        self._ended = False
+        self._news = threading.Condition()
+        self._sending = threading.Lock()
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self.reconnects = 0
         self.failure: TunnelError | None = None
@@ -62,7 +63,18 @@ class Control:
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
         """Sends the `configure` command; link, remote info and engine follow by themselves."""
-        self._channel.send(json.dumps(configuration).encode() + b"\n")
+        self._send(configuration)
+
+    def guard(self, payload: Mapping[str, Any]) -> None:
+        """Hands the agent what it restores with; `wait_guard` has its answer. It holds a token."""
+        with self._news:  # answers to an earlier one
+            for state in ("up", "failed"):
+                self._unclaimed.pop(("guard", state), None)
+        self._send({"command": "guard", "guard": payload})
+
+    def withdraw(self) -> None:
+        """From now on the agent is told that the process is not ready; `wait_withdrawn` tells when it has heard it."""
+        self._send({"command": "withdraw"})
 
     def wait_hello(self, timeout: float) -> None:
         """Waits for the supervisor. Raises TunnelError when the helper ends first or speaks another protocol."""
@@ -102,10 +114,26 @@ class Control:
                 hint="Without them: --volumes off; or a copy: --volumes copy",
             )
 
+    def wait_guard(self, timeout: float) -> None:
+        """Waits until the agent has tried what `guard` gave it. Raises TunnelError when it could not use it."""
+        said = self._wait("guard", timeout, "up", "failed")
+        if said["state"] == "failed":
+            raise TunnelError(
+                "the proxy pod cannot restore by itself what the session changes", detail=said.get("reason", "")
+            )
+
+    def wait_withdrawn(self, timeout: float) -> None:
+        """Waits until the agent has heard that the process is not ready any more."""
+        self._wait("withdrawn", timeout)
+
     def close(self) -> None:
         """Ends the helper: the engine closes its stdin."""
         self._channel.close()
         self._reader.join(timeout=5)
+
+    def _send(self, command: Mapping[str, Any]) -> None:
+        with self._sending:  # whoever sends: a new token, a new pod and the end have threads of their own
+            self._channel.send(json.dumps(command).encode() + b"\n")
 
     def _wait(self, name: str, timeout: float, *states: str) -> dict[str, Any]:
         """The next event of this name and of one of these states, `timeout` seconds at most.
@@ -113,24 +141,16 @@ class Control:
         Others are kept for whoever waits for them next: engine and volumes come up side by side.
         """
 
-        def wanted(event: dict[str, Any]) -> bool:
-            return event["event"] == name and (not states or event.get("state") in states)
+        def wanted() -> tuple[str, str] | None:
+            return next((key for key in self._unclaimed if key[0] == name and (not states or key[1] in states)), None)
 
-        deadline = time.monotonic() + timeout
-        while True:
-            if found := next(filter(wanted, self._unclaimed), None):
-                self._unclaimed.remove(found)
-                return found
-            try:
-                event = self._events.get(timeout=max(0, deadline - time.monotonic()))
-            except queue.Empty:
-                raise TunnelError(
-                    f"the helper did not report '{name}' within {timeout:.0f} s", detail="\n".join(self._tail)
-                ) from None
-            if event is None:
-                self._events.put(None)  # whoever waits next learns it too
+        with self._news:
+            self._news.wait_for(lambda: wanted() or self._ended, timeout)
+            if found := wanted():
+                return self._unclaimed.pop(found)
+            if self._ended:
                 raise self.failure or TunnelError("the helper ended", detail="\n".join(self._tail))
-            self._unclaimed.append(event)
+        raise TunnelError(f"the helper did not report '{name}' within {timeout:.0f} s", detail="\n".join(self._tail))
 
     def _read(self) -> None:
         try:
@@ -140,7 +160,9 @@ class Control:
                 else:
                     self._take(line)
         finally:
-            self._events.put(None)
+            with self._news:
+                self._ended = True
+                self._news.notify_all()
             self._on_end()
 
     def _note(self, line: str) -> None:
@@ -162,4 +184,8 @@ class Control:
         if name == "failed":
             self.failure = TunnelError(event.get("message", "the link failed"), detail=event.get("detail", ""))
         self._on_event(event)
-        self._events.put(event)
+        with self._news:
+            key = (name, str(event.get("state", "")))
+            self._unclaimed.pop(key, None)  # in the order in which they came
+            self._unclaimed[key] = event
+            self._news.notify_all()

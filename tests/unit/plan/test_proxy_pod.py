@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from tpbox import names
-from tpbox.plan.proxy_pod import Copied, ProxyPod, job
+from tpbox.plan.clone import NEW
+from tpbox.plan.inbound import parse
+from tpbox.plan.proxy_pod import ProxyPod, job, service_of
 
 POD = ProxyPod(
     session="abcdefgh", owner="ann@desk", namespace="shop", image="pod:1", authorized_key="ssh-ed25519 A",
@@ -49,6 +50,8 @@ def test_the_job_is_exactly_this() -> None:
                                     "name": "TPBOX_MOUNT_PATHS",
                                     "value": "/var/run/secrets/kubernetes.io/serviceaccount",
                                 },
+                                {"name": "TPBOX_LISTEN", "value": ""},
+                                {"name": "TPBOX_OPEN", "value": ""},
                                 {"name": "TPBOX_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
                             ],
                             "volumeMounts": [{"name": "tpbox-state", "mountPath": "/.tpbox"}],
@@ -67,62 +70,79 @@ def test_the_job_is_exactly_this() -> None:
     }
 
 
-def test_what_is_copied_from_a_workload_comes_before_tpboxs_own() -> None:
-    copied = Copied(
-        container="app",
-        env=({"name": "A", "value": "1"},),
-        env_from=({"secretRef": {"name": "s"}},),
-        volume_mounts=({"name": "v", "mountPath": "/v"},),
-        volumes=({"name": "v", "emptyDir": {}},),
-        service_account="web",
-    )
-    spec = job(ProxyPod(**{**POD.__dict__, "copied": copied}))["spec"]["template"]["spec"]
-    [container] = spec["containers"]
+def test_what_is_a_workloads_comes_before_tpboxs_own() -> None:
+    container = {
+        "name": "app",
+        "env": [{"name": "A", "value": "1"}],
+        "envFrom": [{"secretRef": {"name": "s"}}],
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}],
+    }
+    kept = {"volumes": [{"name": "v", "emptyDir": {}}], "serviceAccountName": "web", "securityContext": {}}
+    spec = job(replace(POD, clone=replace(NEW, container=container, spec=kept)))["spec"]["template"]["spec"]
+    [made] = spec["containers"]
     assert spec["serviceAccountName"] == "web"
-    assert container["name"] == "app"
-    assert [entry["name"] for entry in container["env"]][:2] == ["A", "TPBOX_SESSION"]
-    assert container["envFrom"] == [{"secretRef": {"name": "s"}}]
-    assert [m["name"] for m in container["volumeMounts"]] == ["tpbox-state", "v"]
+    assert made["name"] == "app"
+    assert [entry["name"] for entry in made["env"]][:2] == ["A", "TPBOX_SESSION"]
+    assert made["envFrom"] == [{"secretRef": {"name": "s"}}]
+    assert [m["name"] for m in made["volumeMounts"]] == ["tpbox-state", "v"]
     assert [v["name"] for v in spec["volumes"]] == ["tpbox-state", "v"]
 
 
 def test_the_users_service_account_wins_over_the_workloads() -> None:
-    pod = ProxyPod(**{**POD.__dict__, "service_account": "mine", "copied": Copied(service_account="web")})
-    assert job(pod)["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
+    clone = replace(NEW, spec={**NEW.spec, "serviceAccountName": "web"})
+    spec = job(replace(POD, clone=clone, service_account="mine"))["spec"]["template"]["spec"]
+    assert spec["serviceAccountName"] == "mine"
 
 
-def test_a_pull_secret_and_no_service_links() -> None:
-    spec = job(replace(POD, pull_secret="registry", service_links=False))["spec"]["template"]["spec"]
-    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+def test_a_pull_secret_beside_the_workloads_and_no_service_links() -> None:
+    clone = replace(NEW, spec={**NEW.spec, "imagePullSecrets": [{"name": "theirs"}]})
+    spec = job(replace(POD, clone=clone, pull_secret="registry", service_links=False))["spec"]["template"]["spec"]
+    assert spec["imagePullSecrets"] == [{"name": "theirs"}, {"name": "registry"}]
     assert spec["enableServiceLinks"] is False
 
 
-def test_a_workload_without_service_links_has_none_here_either() -> None:
-    spec = job(replace(POD, copied=Copied(service_links=False)))["spec"]["template"]["spec"]
-    assert spec["enableServiceLinks"] is False
+def test_the_pod_is_told_the_paths_of_its_manifest_and_what_sshd_may_do() -> None:
+    container = {"name": "app", "volumeMounts": [{"name": "v", "mountPath": "/var/run/v"}]}
+    pod = replace(POD, clone=replace(NEW, container=container), inbound=parse(("8080:80",), ("5432",), ("9000",)))
+    env = {e["name"]: e.get("value") for e in job(pod)["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert env["TPBOX_MOUNT_PATHS"] == "/var/run/secrets/kubernetes.io/serviceaccount:/var/run/v"
+    assert env["TPBOX_LISTEN"] == "*:80 127.0.0.1:9000"
+    assert env["TPBOX_OPEN"] == "127.0.0.1:5432"
 
 
-def security_context(*volumes: dict[str, Any]) -> dict[str, object]:
-    made = job(ProxyPod(**{**POD.__dict__, "copied": Copied(volumes=volumes)}))
-    return dict(made["spec"]["template"]["spec"]["securityContext"])
-
-
-def test_files_that_only_their_owner_reads_are_given_to_the_pods_group() -> None:
-    hidden: dict[str, Any] = {"name": "a", "secret": {"secretName": "a", "defaultMode": 0o400}}
-    open_to_all: dict[str, Any] = {"name": "b", "configMap": {"name": "b"}}
-    single: dict[str, Any] = {
-        "name": "c",
-        "projected": {"sources": [{"secret": {"items": [{"key": "k", "path": "k", "mode": 0o440}]}}]},
+def test_a_probed_pod_is_ready_when_the_agent_says_so() -> None:
+    [container] = job(replace(POD, probed=True))["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"] == {
+        "exec": {"command": ["/usr/bin/test", "-e", "/.tpbox/ready"]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 5,
+        "failureThreshold": 1,
     }
-    claim: dict[str, Any] = {"name": "d", "persistentVolumeClaim": {"claimName": "d"}}
-    assert security_context(hidden, open_to_all)["fsGroup"] == 65532
-    assert security_context(single)["fsGroup"] == 65532
-    assert "fsGroup" not in security_context(open_to_all, {"name": "e", "emptyDir": {}})
-    assert "fsGroup" not in security_context(hidden, claim), "its files would be given away for ever"
 
 
-def test_the_pod_is_told_the_paths_of_its_manifest() -> None:
-    copied = Copied(volume_mounts=({"name": "v", "mountPath": "/var/run/v"},))
-    [container] = job(ProxyPod(**{**POD.__dict__, "copied": copied}))["spec"]["template"]["spec"]["containers"]
-    paths = next(entry["value"] for entry in container["env"] if entry["name"] == "TPBOX_MOUNT_PATHS")
-    assert paths == "/var/run/secrets/kubernetes.io/serviceaccount:/var/run/v"
+def test_the_service_is_exactly_this() -> None:
+    assert service_of("mine", "abcdefgh", "ann@desk", "shop", parse(("8080:80", "8443")), "1-2-3") == {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "mine",
+            "namespace": "shop",
+            "labels": {
+                "app.kubernetes.io/managed-by": "tpbox",
+                "tpbox.dev/role": "proxy-pod",
+                "tpbox.dev/session": "abcdefgh",
+                "tpbox.dev/owner": names.owner_label("ann@desk"),
+            },
+            "annotations": {"tpbox.dev/owner": "ann@desk"},
+            "ownerReferences": [
+                {"apiVersion": "batch/v1", "kind": "Job", "name": "tpbox-abcdefgh", "uid": "1-2-3"},
+            ],
+        },
+        "spec": {
+            "selector": {"tpbox.dev/session": "abcdefgh"},
+            "ports": [
+                {"name": "80", "port": 80, "targetPort": 80, "protocol": "TCP"},
+                {"name": "8443", "port": 8443, "targetPort": 8443, "protocol": "TCP"},
+            ],
+        },
+    }

@@ -6,7 +6,7 @@ import pytest
 
 from tpbox.errors import NotFoundError
 from tpbox.plan.request import WorkloadRef
-from tpbox.plan.workload import container_of, copied, pod_template
+from tpbox.plan.workload import container_of, pod_template
 
 WEB = WorkloadRef("deployments", "web")
 
@@ -40,13 +40,3 @@ def test_a_container_that_is_not_there_is_answered_with_those_that_are() -> None
     with pytest.raises(NotFoundError) as raised:
         container_of(template(), WorkloadRef("deployments", "web", "ap"))
     assert raised.value.lines() == ["deployments/web has no container 'ap'", "It has proxy, app. Did you mean 'app'?"]
-
-
-def test_env_used_volumes_and_account_are_copied_and_the_admitted_token_is_not() -> None:
-    found = copied(template(), WorkloadRef("deployments", "web", "app"))
-    assert found.container == "app"
-    assert found.env == ({"name": "A", "value": "1"},)
-    assert found.env_from == ({"configMapRef": {"name": "c"}},)
-    assert found.volume_mounts == ({"name": "conf", "mountPath": "/conf"},)
-    assert found.volumes == ({"name": "conf"},)
-    assert found.service_account == "web"

@@ -60,7 +60,7 @@ def control(helper: FakeHelper, ended: threading.Event) -> Iterator[Control]:
 
 
 def test_the_events_of_a_start_are_awaited_in_order(control: Control, helper: FakeHelper) -> None:
-    helper.says(event="hello", protocol=1)
+    helper.says(event="hello", protocol=2)
     control.wait_hello(1)
     control.configure({"command": "configure", "pod": "p"})
     assert helper.sent == [b'{"command": "configure", "pod": "p"}\n']
@@ -73,8 +73,8 @@ def test_the_events_of_a_start_are_awaited_in_order(control: Control, helper: Fa
 
 
 def test_another_protocol_is_refused_with_what_mends_it(control: Control, helper: FakeHelper) -> None:
-    helper.says(event="hello", protocol=2)
-    with pytest.raises(TunnelError, match="protocol 2") as raised:
+    helper.says(event="hello", protocol=1)
+    with pytest.raises(TunnelError, match="protocol 1") as raised:
         control.wait_hello(1)
     assert "--helper-image" in raised.value.hint
 
@@ -131,3 +131,51 @@ def test_a_pod_of_another_version_is_named_as_such(helper: FakeHelper, control: 
     with pytest.raises(TunnelError, match="of another version of tpbox") as raised:
         control.wait_remote(5)
     assert "tpbox images push" in raised.value.hint
+
+
+def test_a_guard_is_handed_over_and_its_answer_awaited(helper: FakeHelper, control: Control) -> None:
+    control.guard({"token": "T"})
+    assert json.loads(helper.sent[0]) == {"command": "guard", "guard": {"token": "T"}}
+    helper.says(event="guard", state="up")
+    control.wait_guard(5)
+
+
+def test_a_guard_that_the_agent_cannot_use_is_an_error_with_its_words(helper: FakeHelper, control: Control) -> None:
+    helper.says(event="guard", state="failed", reason="Unauthorized")
+    with pytest.raises(TunnelError, match="cannot restore by itself") as raised:
+        control.wait_guard(5)
+    assert raised.value.detail == "Unauthorized"
+
+
+def test_the_answer_to_an_earlier_guard_is_not_taken_for_the_next_ones(helper: FakeHelper, control: Control) -> None:
+    helper.says(event="guard", state="failed", reason="of the old one")
+    helper.says(event="withdrawn")
+    control.wait_withdrawn(5)  # so both have been read
+    control.guard({"token": "T"})
+    helper.says(event="guard", state="up")
+    control.wait_guard(5)
+
+
+def test_withdraw_is_confirmed(helper: FakeHelper, control: Control) -> None:
+    control.withdraw()
+    assert helper.sent == [b'{"command": "withdraw"}\n']
+    helper.says(event="withdrawn")
+    control.wait_withdrawn(5)
+
+
+def test_events_that_nobody_waits_for_do_not_pile_up(helper: FakeHelper, control: Control) -> None:
+    for number in range(1000):
+        helper.says(event="expose", state="changed", listening=[number], ready=True)
+        helper.says(event="link", state="down" if number % 2 else "up", reconnects=number)
+    helper.says(event="withdrawn")
+    control.wait_withdrawn(5)
+    assert len(control._unclaimed) == 3
+
+
+def test_what_came_before_the_end_is_still_heard(helper: FakeHelper, control: Control, ended: threading.Event) -> None:
+    helper.says(event="engine", state="up")
+    helper.end()
+    assert ended.wait(5)
+    control.wait_engine(5)
+    with pytest.raises(TunnelError, match="the helper ended"):
+        control.wait_engine(5)

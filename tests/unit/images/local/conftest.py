@@ -33,13 +33,31 @@ IP = """case "$*" in
   *) echo "ip $*" >> "$0.log" ;;
 esac"""
 RESTORE = 'cat >> "$0.log"'
+# A master connection, and the calls that ask it: what each asks for is in the log; a port that stands in the file
+# `refused` is refused, in ssh's words, and the others of the call are not.
+FORWARDER = """WORDS="mux_client_forward: forwarding request failed: remote port forwarding failed for listen port"
+case "$*" in
+  *ControlMaster*) for word; do path=${word#ControlPath=}; [ "$path" != "$word" ] && : > "$path"; done; exec sleep 60 ;;
+esac
+echo "$@" | sed 's/.*-O //; s/ pod$//' >> "$0.log"
+for port in $(cat "$(dirname "$0")/refused" 2>/dev/null); do
+  case "$*" in *"-O forward"*":$port:"*)
+    printf '%s\\r\\n' "$WORDS $port" >&2
+    failed=255 ;;
+  esac
+done
+[ -z "$failed" ] || echo "muxclient: master forward request failed" >&2
+exit ${failed:-0}"""
 
 SetProgram = Callable[[str, str], Path]
 
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetProgram:
-    """Sets what `kubectl`, `ssh`, `sshuttle`, `ip` or `iptables-restore` does, a shell script each."""
+    """Sets what `kubectl`, `ssh`, `sshuttle`, `ip` or `iptables-restore` does, a shell script each.
+
+    `ssh` is the session that holds the link, `forwarder` ssh for anything else.
+    """
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(link, "RUN", tmp_path)
     monkeypatch.setattr(netns, "RESOLV_CONF", tmp_path / "resolv.conf")
@@ -47,6 +65,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetProgram:
     monkeypatch.setattr(netns, "IF_INET6", tmp_path / "if_inet6")
     monkeypatch.setattr(link, "kubectl_argv", lambda configure: [str(tmp_path / "fake-kubectl")])
     monkeypatch.setattr(link, "attach_argv", lambda: [str(tmp_path / "fake-ssh")])
+    monkeypatch.setattr(link, "ssh_argv", lambda: [str(tmp_path / "fake-forwarder")])
     monkeypatch.setattr(sshuttle, "argv", lambda *facts: [str(tmp_path / "fake-sshuttle")])
 
     def write(name: str, script: str) -> Path:
@@ -55,7 +74,13 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetProgram:
         path.chmod(0o755)
         return path
 
-    for name, script in (("kubectl", KUBECTL), ("ssh", SSH), ("sshuttle", SSHUTTLE), ("ip", IP)):
+    for name, script in (
+        ("kubectl", KUBECTL),
+        ("ssh", SSH),
+        ("sshuttle", SSHUTTLE),
+        ("ip", IP),
+        ("forwarder", FORWARDER),
+    ):
         write(name, script)
     write("iptables-restore", RESTORE)
     return write
@@ -73,4 +98,5 @@ def configure() -> dict[str, Any]:
         "kubeconfig": {"kind": "Config"},
         "engine": {"name": "sshuttle", "bypass": ["172.30.0.2:6443"]},
         "volumes": {"live": False, "copies": {}},
+        "inbound": {"expose": [], "toPod": [], "fromPod": [], "host": []},
     }

@@ -80,6 +80,24 @@ def test_run_returns_output_and_raises_the_tools_words() -> None:
         asyncio.run(children.run(["sh", "-c", "echo broken >&2; exit 2"]))
 
 
+def test_run_keeps_all_of_stderr_for_whoever_reads_it() -> None:
+    with pytest.raises(CommandError) as caught:
+        asyncio.run(children.run(["sh", "-c", "for n in 1 2 3 4; do echo line $n >&2; done; exit 1"]))
+    assert caught.value.stderr == "line 1\nline 2\nline 3\nline 4"
+
+
+def test_what_run_started_does_not_outlive_its_cancellation(tmp_path: Path) -> None:
+    async def use() -> int:
+        running = asyncio.create_task(children.run(["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 60"]))
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return int((tmp_path / "pid").read_text())
+
+    assert gone(asyncio.run(use()))
+
+
 def test_first_of_gives_the_first_and_ends_the_others() -> None:
     ended = []
 

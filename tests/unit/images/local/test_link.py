@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from supervisor import link, protocol
 from supervisor.link import LinkError
 from supervisor.protocol import Configure
+from supervisor.standing import Standing
 
 SetProgram = Callable[[str, str], Path]
 
@@ -127,6 +128,7 @@ def test_a_link_that_cannot_be_made_says_why(
             "closed by remote host",
         ),
         ("ssh", "echo '{\"info\": {}}'; exec sleep 60", "the agent has not answered for 1 s"),
+        ("ssh", "echo '{\"info\": {}}'; echo 'Hello!'; exec sleep 60", "the agent's answer means nothing: b'Hello!"),
     ],
 )
 def test_a_lost_link_says_why(
@@ -134,8 +136,115 @@ def test_a_lost_link_says_why(
 ) -> None:
     async def lose() -> str:
         async with link.connect(parsed, 10) as connected:
-            return await connected.lost()
+            return await connected.lost(Standing(lambda *_, **fields: None))
 
     monkeypatch.setattr(link, "BEAT_TIMEOUT", 0.6)
     program(name, script)
     assert words in asyncio.run(lose())
+
+
+# Notes each question, and answers it as the agent does; a guard takes longer than a beat may.
+AGENT = """echo '{"info": {}}'
+while read -r question; do
+  echo "$question" >> "$0.log"
+  case "$question" in
+    *guard*) sleep 0.5; echo '{"guard": "up"}' ;;
+    *) echo "$question" ;;
+  esac
+done"""
+
+
+class Conversation:
+    """A link to an agent that notes what it is asked."""
+
+    def __init__(self, program: SetProgram, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._log = program("ssh", AGENT).with_suffix(".log")
+        self.events: list[dict[str, Any]] = []
+        self.standing = Standing(lambda event, **fields: self.events.append({"event": event, **fields}))
+        monkeypatch.setattr(link, "BEAT_INTERVAL", 30.0)
+        monkeypatch.setattr(link, "BEAT_TIMEOUT", 0.4)
+
+    def questions(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+
+    async def until(self, number: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.questions()) < number:
+                await asyncio.sleep(0.01)
+
+    async def hold(self, configure: Configure, play: Callable[[], Awaitable[None]]) -> None:
+        async with link.connect(configure, 10) as connected:
+            held = asyncio.create_task(connected.lost(self.standing))
+            await play()
+            assert not held.done()
+            held.cancel()
+            await asyncio.gather(held, return_exceptions=True)
+
+
+@pytest.fixture
+def conversation(program: SetProgram, monkeypatch: pytest.MonkeyPatch) -> Conversation:
+    return Conversation(program, monkeypatch)
+
+
+def test_a_change_of_readiness_does_not_wait_for_the_next_beat(conversation: Conversation, parsed: Configure) -> None:
+    async def play() -> None:
+        await conversation.until(1)
+        conversation.standing.exposed([80], True)
+        await conversation.until(2)
+        conversation.standing.withdraw()
+        await conversation.until(3)
+        await asyncio.sleep(0.1)
+
+    asyncio.run(conversation.hold(parsed, play))
+    assert conversation.questions() == [
+        {"beat": 1, "ready": False}, {"beat": 2, "ready": True}, {"beat": 3, "ready": False},
+    ]  # fmt: skip
+    assert conversation.events[-1] == {"event": "withdrawn"}
+
+
+def test_a_guard_is_handed_over_between_beats_and_may_take_longer(
+    conversation: Conversation, parsed: Configure
+) -> None:
+    async def play() -> None:
+        await conversation.until(1)
+        conversation.standing.guard = {"token": "T"}
+        await conversation.until(3)
+        conversation.standing.exposed([80], True)  # not before the guard is answered
+        await conversation.until(4)
+
+    asyncio.run(conversation.hold(parsed, play))
+    assert conversation.questions() == [
+        {"beat": 1, "ready": False},
+        {"beat": 2, "ready": False},
+        {"guard": {"token": "T"}},
+        {"beat": 3, "ready": True},
+    ]
+    assert {"event": "guard", "state": "up"} in conversation.events
+
+
+def test_each_link_is_handed_the_latest_guard(conversation: Conversation, parsed: Configure) -> None:
+    async def play() -> None:
+        await conversation.until(len(conversation.questions()) + 3)
+
+    async def twice() -> None:
+        conversation.standing.guard = {"token": "old"}
+        conversation.standing.guard = {"token": "new"}
+        for _ in range(2):
+            await conversation.hold(parsed, play)
+
+    asyncio.run(twice())
+    guards = [question["guard"] for question in conversation.questions() if "guard" in question]
+    assert guards == [{"token": "new"}, {"token": "new"}]
+    assert conversation.events == [{"event": "guard", "state": "up"}] * 2
+
+
+def test_a_guard_without_an_answer_is_a_lost_link(
+    conversation: Conversation, parsed: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose() -> str:
+        conversation.standing.guard = {"token": "T"}
+        async with link.connect(parsed, 10) as connected:
+            return await connected.lost(conversation.standing)
+
+    monkeypatch.setattr(link, "GUARD_TIMEOUT", 0.1)
+    assert asyncio.run(lose()) == "the agent has not answered for 0 s"

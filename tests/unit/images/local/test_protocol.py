@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from supervisor import protocol
-from supervisor.protocol import Configure, Refused, Stop
+from supervisor.protocol import Command, Configure, Expose, Guard, HostPort, Inbound, Refused, Stop, Withdraw
 
 
-def parse(command: object) -> Configure | Stop:
+def parse(command: object) -> Command:
     return protocol.parse(json.dumps(command).encode())
 
 
@@ -20,6 +20,19 @@ def test_configure_is_read_whole(configure: dict[str, Any]) -> None:
     assert found.kubeconfig == {"kind": "Config"}
     assert found.volumes == protocol.Volumes(live=False, copies={})
     assert (found.engine, found.bypass) == ("sshuttle", (protocol.endpoint("172.30.0.2:6443"),))
+    assert found.inbound == Inbound()
+
+
+def test_inbound_ports_are_read(configure: dict[str, Any]) -> None:
+    configure["inbound"] = {
+        "expose": [{"local": 8080, "remote": 80, "required": True}],
+        "toPod": [5432],
+        "fromPod": [9000, 9001],
+        "host": [{"container": 5678, "host": 5679}],
+    }
+    found = parse(configure)
+    assert isinstance(found, Configure)
+    assert found.inbound == Inbound((Expose(8080, 80, True),), (5432,), (9000, 9001), (HostPort(5678, 5679),))
 
 
 def test_secrets_are_not_in_the_repr(configure: dict[str, Any]) -> None:
@@ -27,9 +40,12 @@ def test_secrets_are_not_in_the_repr(configure: dict[str, Any]) -> None:
     shown = repr(parse(configure))
     assert "PRIVATE" not in shown
     assert "TOKEN" not in shown
+    assert "TOKEN" not in repr(parse({"command": "guard", "guard": {"token": "TOKEN"}}))
 
 
-def test_stop() -> None:
+def test_the_other_commands() -> None:
+    assert parse({"command": "guard", "guard": {"token": "T"}}) == Guard({"token": "T"})
+    assert parse({"command": "withdraw"}) == Withdraw()
     assert parse({"command": "stop"}) == Stop()
 
 
@@ -44,6 +60,11 @@ def test_stop() -> None:
         (["engine", "bypass"], ["example:6443"], "something other than IP:PORT"),
         (["engine", "bypass"], ["10.0.0.1"], "something other than IP:PORT"),
         (["engine", "bypass"], [6443], "something other than IP:PORT"),
+        (["inbound"], None, "configure: inbound is missing"),
+        (["inbound", "toPod"], ["5432"], "inbound .* other than ports: '5432' is no port"),
+        (["inbound", "fromPod"], [65536], "65536 is no port"),
+        (["inbound", "expose"], [{"local": 1, "remote": 2}], "inbound lacks something, .*'required'"),
+        (["inbound", "host"], [5678], "inbound lacks something"),
     ],
 )
 def test_a_wrong_configure_is_refused(configure: dict[str, Any], path: list[str], value: object, words: str) -> None:
@@ -62,6 +83,7 @@ def test_a_wrong_configure_is_refused(configure: dict[str, Any], path: list[str]
         (b"[]", "not a JSON object"),
         (b'{"command": "reboot"}', "unknown command 'reboot'"),
         (b"{}", "unknown command None"),
+        (b'{"command": "guard"}', "guard: guard is missing or is not of type dict"),
     ],
 )
 def test_what_is_no_command_is_refused(line: bytes, words: str) -> None:

@@ -5,11 +5,13 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from supervisor import session
+from supervisor import inbound, listeners, session
+from supervisor.host import Host
 from supervisor.volumes import Volumes
 
 SetProgram = Callable[[str, str], Path]
@@ -21,7 +23,7 @@ class Launcher:
     def __init__(self) -> None:
         self.commands = asyncio.StreamReader()
         self.events: list[dict[str, Any]] = []
-        self.session = session.Session(self._emit, Volumes(self._emit))
+        self.session = session.Session(self._emit, Volumes(self._emit), Host(self._emit))
 
     def send(self, command: object) -> None:
         self.commands.feed_data(json.dumps(command).encode() + b"\n")
@@ -29,6 +31,11 @@ class Launcher:
     async def until(self, event: str, state: str, times: int = 1) -> None:
         async with asyncio.timeout(10):
             while self.seen().count(f"{event} {state}") < times:
+                await asyncio.sleep(0.01)
+
+    async def ready(self, times: int) -> None:
+        async with asyncio.timeout(10):
+            while sum(event.get("ready", False) for event in self.events) < times:
                 await asyncio.sleep(0.01)
 
     def seen(self) -> list[str]:
@@ -63,7 +70,9 @@ def test_link_remote_and_engine_come_up_in_order_and_go_down_in_reverse(
         return launcher
 
     launcher = asyncio.run(use())
-    assert launcher.seen() == ["link up", "remote", "engine up", "engine down", "link down"]
+    up, down = ["link up", "remote", "expose changed", "engine up"], ["engine down", "expose changed", "link down"]
+    assert sorted(launcher.seen()) == sorted(up + down)
+    assert launcher.seen()[:2] + launcher.seen()[-1:] == ["link up", "remote", "link down"]
     assert launcher.events[0] == {"event": "link", "state": "up", "reconnects": 0}
     assert launcher.events[1]["info"]["environment"] == {"GREETING": "hi"}
     assert (tmp_path / "resolv.conf").read_text().endswith("nameserver 10.96.0.10\n")
@@ -89,9 +98,11 @@ def test_whichever_dies_all_is_made_anew(
         return launcher
 
     launcher = asyncio.run(use())
-    assert launcher.seen()[3:8] == ["engine down", "link down", "link up", "remote", "engine up"]
-    assert f"{name} ended with -9" in launcher.events[4]["reason"]
-    assert launcher.events[5]["reconnects"] == 1
+    seen = [event for event in launcher.events if event["event"] != "expose"]
+    states = [f"{event['event']} {event.get('state', '')}".strip() for event in seen]
+    assert states[3:8] == ["engine down", "link down", "link up", "remote", "engine up"]
+    assert f"{name} ended with -9" in seen[4]["reason"]
+    assert seen[5]["reconnects"] == 1
 
 
 def test_configure_anew_makes_the_link_anew(program: SetProgram, configure: dict[str, Any], tmp_path: Path) -> None:
@@ -176,6 +187,55 @@ def test_a_later_loss_is_retried_whatever_the_words(
         return launcher
 
     assert "link up" in asyncio.run(use()).seen()[4:]
+
+
+def test_a_forwarding_connection_that_dies_alone_is_a_lost_link_and_all_is_made_anew(
+    program: SetProgram, configure: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (tmp_path / "fake-forwarder").read_text().partition("\n")[2]
+    program("forwarder", whole.replace("exec sleep 60", f"echo $$ > {tmp_path}/forwarder.pid; exec sleep 60"))
+    monkeypatch.setattr(listeners, "read", lambda ports: {8080: {ip_address("0.0.0.0")}})
+    monkeypatch.setattr(inbound, "POLL", 0.02)
+    configure["inbound"]["expose"] = [{"local": 8080, "remote": 80, "required": True}]
+
+    async def use() -> Launcher:
+        launcher = Launcher()
+        launcher.send(configure)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        work = asyncio.create_task(launcher.session.work())
+        await launcher.ready(times=1)
+        kill(tmp_path, "forwarder")
+        await launcher.ready(times=2)
+        await stop(launcher, work)
+        listening.cancel()
+        return launcher
+
+    launcher = asyncio.run(use())
+    changes = [event["ready"] for event in launcher.events if event["event"] == "expose"]
+    assert changes == [False, True, False, True, False]
+    lost = next(event for event in launcher.events if event["event"] == "link" and event["state"] == "down")
+    assert lost["reason"] == "ssh ended with -9"
+
+
+def test_guard_and_withdraw_reach_the_agent(program: SetProgram, configure: dict[str, Any], tmp_path: Path) -> None:
+    whole = (tmp_path / "fake-ssh").read_text().partition("\n")[2]
+    program("ssh", whole.replace("exec cat", f"exec tee {tmp_path}/asked"))
+
+    async def use() -> Launcher:
+        launcher = Launcher()
+        for command in (configure, {"command": "guard", "guard": {"token": "T"}}, {"command": "withdraw"}):
+            launcher.send(command)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        work = asyncio.create_task(launcher.session.work())
+        await launcher.until("guard", "failed")  # `tee` is no agent
+        await stop(launcher, work)
+        listening.cancel()
+        return launcher
+
+    launcher = asyncio.run(use())
+    assert "withdrawn" in launcher.seen()
+    asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
+    assert asked[:2] == [{"beat": 1, "ready": False}, {"guard": {"token": "T"}}]
 
 
 def test_what_means_nothing_is_refused_and_changes_nothing(program: SetProgram) -> None:

@@ -9,7 +9,7 @@ KEY = "ssh-ed25519 AAAA tpbox"
 
 def test_defaults() -> None:
     assert settings.parse({"TPBOX_AUTHORIZED_KEY": KEY + "\n"}) == Settings(
-        session="", authorized_key=KEY, grace=30, ssh_port=20022, pod_ip="", mount_paths=()
+        session="", authorized_key=KEY, grace=30, ssh_port=20022, pod_ip="", mount_paths=(), listen=(), open=()
     )
 
 
@@ -21,9 +21,18 @@ def test_all_that_may_be_set() -> None:
         "TPBOX_GRACE": "5",
         "TPBOX_SSH_PORT": "2022",
         "TPBOX_POD_IP": "10.244.0.7",
+        "TPBOX_LISTEN": "*:80 127.0.0.1:9000 [::1]:9000",
+        "TPBOX_OPEN": " 127.0.0.1:5432\n",
     }
     assert settings.parse(environment) == Settings(
-        session="abcdefgh", authorized_key=KEY, grace=5, ssh_port=2022, pod_ip="10.244.0.7", mount_paths=("/a", "/b")
+        session="abcdefgh",
+        authorized_key=KEY,
+        grace=5,
+        ssh_port=2022,
+        pod_ip="10.244.0.7",
+        mount_paths=("/a", "/b"),
+        listen=("*:80", "127.0.0.1:9000", "[::1]:9000"),
+        open=("127.0.0.1:5432",),
     )
 
 
@@ -38,6 +47,12 @@ def test_all_that_may_be_set() -> None:
         ),
         ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_GRACE": "0"}, "TPBOX_GRACE"),
         ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_SSH_PORT": "-1"}, "TPBOX_SSH_PORT"),
+        (
+            {"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_LISTEN": "*:80 *:*"},
+            r"TPBOX_LISTEN: ADDRESS:PORT is needed, not '\*:\*'",
+        ),
+        ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_OPEN": "db:5432"}, "TPBOX_OPEN: ADDRESS:PORT"),
+        ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_OPEN": "127.0.0.1:0"}, "TPBOX_OPEN"),
     ],
 )
 def test_what_means_nothing_is_named(environment: dict[str, str], words: str) -> None:

@@ -1,8 +1,9 @@
-"""The helper's entrypoint: `/usr/bin/python3 -I /opt/tpbox [move | copy TREES]`."""
+"""The helper's entrypoint: `/usr/bin/python3 -I /opt/tpbox [move | copy TREES | host ID]`."""
 
 import sys
 
 import copier
+import joiner
 import mover
 from supervisor import main
 
@@ -14,5 +15,7 @@ if __name__ == "__main__":
             sys.exit(mover.main())
         case ["copy", trees]:
             sys.exit(copier.main(trees))
+        case ["host", number]:
+            sys.exit(joiner.main(number))
         case unknown:
-            sys.exit(f"tpbox: unknown arguments {unknown}; known: move, copy TREES")
+            sys.exit(f"tpbox: unknown arguments {unknown}; known: move, copy TREES, host ID")

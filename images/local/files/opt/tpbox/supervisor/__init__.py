@@ -6,8 +6,13 @@ channel"). The end of stdin, `stop` and SIGTERM end it with 0; a first link that
     protocol    the commands and events
     session     the loop: link, remote info, engine, and anew with a back-off
     link        kubectl port-forward, ssh, the heartbeat
+    standing    what the agent is told besides: ready or not, and the guard
     sshuttle    the engine
     volumes     sshfs and the copier
+    inbound     the pod's ports that lead here: which, when, and whether the process is ready
+    listeners   who listens in the namespace
+    forwards    ssh forwards that come and go
+    host        the namespace's ports that lead to the launcher's machine
     netns       addresses, resolver, hosts file and firewall of the namespace
     children    the one door to other programs
     init        PID 1

@@ -29,7 +29,11 @@ T = TypeVar("T")
 
 
 class CommandError(Exception):
-    """A program that should have done its work and returned 0 did not; the text is its last words."""
+    """A program that should have done its work and returned 0 did not; the text is its last words, `stderr` all."""
+
+    def __init__(self, message: str, stderr: str = "") -> None:
+        super().__init__(message)
+        self.stderr = stderr
 
 
 class Child:
@@ -98,15 +102,25 @@ async def running(name: str, argv: Sequence[str], env: Mapping[str, str] | None 
         await child.stop()
 
 
-async def run(argv: Sequence[str], *, input: str = "") -> str:
-    """Runs a program to its end and returns its stdout. Raises CommandError."""
+async def run(argv: Sequence[str], *, input: str = "", env: Mapping[str, str] | None = None) -> str:
+    """Runs a program to its end and returns its stdout; it is killed when this is cancelled. Raises CommandError."""
     process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(env) if env is not None else None,
     )
-    out, err = await process.communicate(input.encode())
+    try:
+        out, err = await process.communicate(input.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode != 0:
-        tail = err.decode(errors="replace").strip().splitlines()[-TAIL_LINES:]
-        raise CommandError(f"{argv[0]} ended with {process.returncode}: " + " ".join(tail))
+        words = err.decode(errors="replace").strip()
+        tail = " ".join(words.splitlines()[-TAIL_LINES:])
+        raise CommandError(f"{argv[0]} ended with {process.returncode}: {tail}", words)
     return out.decode()
 
 

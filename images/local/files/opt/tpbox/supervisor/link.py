@@ -1,8 +1,8 @@
-"""The link: one port-forward to the Pod, ssh through it, and the agent's answers to a heartbeat.
+"""The link: one port-forward to the Pod, ssh through it, and the agent's answers to a heartbeat and to the guard.
 
     async with link.connect(configure, timeout=20) as connected:
         connected.info                       # what the Pod is
-        raise LinkError(await connected.lost())
+        raise LinkError(await connected.lost(standing))
 
 Private files are written anew for each link: the configuration may have changed.
 """
@@ -10,24 +10,26 @@ Private files are written anew for each link: the configuration may have changed
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from supervisor import children
 from supervisor.children import Child
 from supervisor.protocol import Configure, Ssh
+from supervisor.standing import Standing
 
 RUN = Path("/run/tpbox")  # a tmpfs, 0700
 HOST = "pod"  # the only Host of ssh_config
 BEAT_INTERVAL = 2.0  # seconds
 BEAT_TIMEOUT = 6.0  # seconds
+# The agent speaks to the API server before it answers a guard, for 10 s at most; meanwhile no beat is owed.
+GUARD_TIMEOUT = 12.0  # seconds
 
 FORWARDING = re.compile(rb"Forwarding from 127\.0\.0\.1:(\d+) ->")
 # What no second attempt mends: the API server's own refusals, and keys that do not match.
@@ -54,22 +56,42 @@ class Link:
     forward: Child
     attached: Child
 
-    async def lost(self) -> str:
-        """Beats; returns why once the link is lost."""
-        return await children.first_of(self.forward.ended(), self.attached.ended(), self._beat())
+    async def lost(self, standing: Standing) -> str:
+        """Tells the agent that we live, and what `standing` has for it; returns why once the link is lost."""
+        try:
+            return await children.first_of(self.forward.ended(), self.attached.ended(), self._converse(standing))
+        except LinkError as error:
+            return str(error)
 
-    async def _beat(self) -> str:
-        for number in itertools.count(1):
-            self.attached.stdin.write(b'{"beat": %d}\n' % number)
-            try:
-                async with asyncio.timeout(BEAT_TIMEOUT):
-                    answer = await self.attached.stdout.readline()
-            except TimeoutError:
-                break
-            if not answer:
-                return await self.attached.ended()
-            await asyncio.sleep(BEAT_INTERVAL)
-        return f"the agent has not answered for {BEAT_TIMEOUT:.0f} s"
+    async def _converse(self, standing: Standing) -> NoReturn:
+        handed_over, number = None, 0
+        while True:
+            number += 1
+            standing.changed.clear()
+            ready = standing.ready
+            await self._ask({"beat": number, "ready": ready}, BEAT_TIMEOUT)
+            standing.told(ready)
+            if standing.guard is not handed_over:
+                handed_over = standing.guard
+                standing.guarded(await self._ask({"guard": handed_over}, GUARD_TIMEOUT))
+                continue  # a beat may be overdue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(standing.changed.wait(), BEAT_INTERVAL)
+
+    async def _ask(self, question: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+        """The agent's answer. One question at a time: each is a line, and so is its answer. Raises LinkError."""
+        self.attached.stdin.write(json.dumps(question).encode() + b"\n")
+        try:
+            async with asyncio.timeout(timeout):
+                answer = await self.attached.stdout.readline()
+        except TimeoutError:
+            raise LinkError(f"the agent has not answered for {timeout:.0f} s") from None
+        if not answer:
+            raise LinkError(await self.attached.ended())
+        try:
+            return dict(json.loads(answer))
+        except (ValueError, TypeError) as error:
+            raise LinkError(f"the agent's answer means nothing: {answer[:80]!r}") from error
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """The control channel: what the launcher may say, and how events are written.
 
-    command = protocol.parse(line)        # Configure(...) | Stop(); raises Refused
+    command = protocol.parse(line)        # Configure(...) | Guard(...) | Withdraw() | Stop(); raises Refused
     protocol.emit("link", state="up", reconnects=0)
 
 docs/architecture.md, "The control channel", is the contract.
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL = 1
+PROTOCOL = 2
 ENGINES = ("sshuttle",)
 
 Emit = Callable[..., None]
@@ -53,6 +53,33 @@ class Volumes:
 
 
 @dataclass(frozen=True)
+class Expose:
+    """The pod's port `remote` leads to the namespace's `local`. `required`: the user has asked for it by name."""
+
+    local: int
+    remote: int
+    required: bool
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """127.0.0.1:`container` of the namespace leads to 127.0.0.1:`host` of the launcher's machine."""
+
+    container: int
+    host: int
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """Ports besides what the engine carries. `to_pod`: the namespace's loopback to the pod's; `from_pod`: back."""
+
+    expose: tuple[Expose, ...] = ()
+    to_pod: tuple[int, ...] = ()
+    from_pod: tuple[int, ...] = ()
+    host: tuple[HostPort, ...] = ()
+
+
+@dataclass(frozen=True)
 class Configure:
     session: str
     namespace: str
@@ -62,6 +89,19 @@ class Configure:
     engine: str
     bypass: tuple[Endpoint, ...]
     volumes: Volumes
+    inbound: Inbound
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What the agent needs to restore by itself; it holds a token."""
+
+    payload: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """The agent is to be told that the process is not ready, whatever it does."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +109,10 @@ class Stop:
     pass
 
 
-def parse(line: bytes) -> Configure | Stop:
+Command = Configure | Guard | Withdraw | Stop
+
+
+def parse(line: bytes) -> Command:
     """The command in one line. Raises Refused, with what is wrong."""
     try:
         command = json.loads(line)
@@ -80,6 +123,10 @@ def parse(line: bytes) -> Configure | Stop:
     match command.get("command"):
         case "configure":
             return _configure(command)
+        case "guard":
+            return Guard(_get(command, "guard", dict, "guard: "))
+        case "withdraw":
+            return Withdraw()
         case "stop":
             return Stop()
         case other:
@@ -102,11 +149,11 @@ def _configure(command: dict[str, Any]) -> Configure:
     ssh = _get(command, "ssh", dict)
     engine = _get(command, "engine", dict)
     volumes = _get(command, "volumes", dict)
-    name = _get(engine, "name", str, "engine.")
+    name = _get(engine, "name", str, "configure: engine.")
     if name not in ENGINES:
         raise Refused(f"configure: unknown engine {name!r}; known here: {', '.join(ENGINES)}")
     try:
-        bypass = tuple(endpoint(text) for text in _get(engine, "bypass", list, "engine."))
+        bypass = tuple(endpoint(text) for text in _get(engine, "bypass", list, "configure: engine."))
     except (AttributeError, ValueError) as error:
         raise Refused(f"configure: engine.bypass holds something other than IP:PORT: {error}") from error
     return Configure(
@@ -114,19 +161,41 @@ def _configure(command: dict[str, Any]) -> Configure:
         namespace=_get(command, "namespace", str),
         pod=_get(command, "pod", str),
         ssh=Ssh(
-            port=_get(ssh, "port", int, "ssh."),
-            user=_get(ssh, "user", str, "ssh."),
-            private_key=_get(ssh, "privateKey", str, "ssh."),
-            host_key=_get(ssh, "hostKey", str, "ssh."),
+            port=_get(ssh, "port", int, "configure: ssh."),
+            user=_get(ssh, "user", str, "configure: ssh."),
+            private_key=_get(ssh, "privateKey", str, "configure: ssh."),
+            host_key=_get(ssh, "hostKey", str, "configure: ssh."),
         ),
         kubeconfig=_get(command, "kubeconfig", dict),
         engine=name,
         bypass=bypass,
-        volumes=Volumes(_get(volumes, "live", bool, "volumes."), _get(volumes, "copies", dict, "volumes.")),
+        volumes=Volumes(
+            live=_get(volumes, "live", bool, "configure: volumes."),
+            copies=_get(volumes, "copies", dict, "configure: volumes."),
+        ),
+        inbound=_inbound(_get(command, "inbound", dict)),
     )
 
 
-def _get(found: dict[str, Any], key: str, kind: type, path: str = "") -> Any:
+def _inbound(found: dict[str, Any]) -> Inbound:
+    try:
+        return Inbound(
+            expose=tuple(Expose(_port(e["local"]), _port(e["remote"]), bool(e["required"])) for e in found["expose"]),
+            to_pod=tuple(_port(port) for port in found["toPod"]),
+            from_pod=tuple(_port(port) for port in found["fromPod"]),
+            host=tuple(HostPort(_port(pair["container"]), _port(pair["host"])) for pair in found["host"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(f"configure: inbound lacks something, or holds something other than ports: {error}") from error
+
+
+def _port(found: object) -> int:
+    if isinstance(found, int) and 0 < found < 65536:
+        return found
+    raise ValueError(f"{found!r} is no port")
+
+
+def _get(found: dict[str, Any], key: str, kind: type, place: str = "configure: ") -> Any:
     if not isinstance(found.get(key), kind):
-        raise Refused(f"configure: {path}{key} is missing or is not of type {kind.__name__}")
+        raise Refused(f"{place}{key} is missing or is not of type {kind.__name__}")
     return found[key]

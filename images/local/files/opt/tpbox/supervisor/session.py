@@ -1,4 +1,4 @@
-"""The loop: link, remote info, engine; whichever ends, all of it is made anew after a back-off.
+"""The loop: link, remote info, engine, inbound; whichever ends, all of it is made anew after a back-off.
 
     sys.exit(asyncio.run(session.serve()))
 
@@ -14,9 +14,12 @@ from typing import NoReturn
 
 from supervisor import children, link, netns, protocol, sshuttle
 from supervisor.children import CommandError
+from supervisor.host import Host
+from supervisor.inbound import Inbound
 from supervisor.link import Link, LinkError
-from supervisor.protocol import Configure, Emit, Refused, Stop
+from supervisor.protocol import Configure, Emit, Guard, Refused, Stop, Withdraw
 from supervisor.sshuttle import EngineError
+from supervisor.standing import Standing
 from supervisor.volumes import Volumes
 
 FIRST_LINK_TIMEOUT = 20.0  # seconds, all attempts together
@@ -35,11 +38,14 @@ class Failed(Exception):
 
 
 class Session:
-    """What outlives a link: how often it came up, and whether the engine ever did."""
+    """What outlives a link: how often it came up, whether the engine ever did, and what the agent is to be told."""
 
-    def __init__(self, emit: Emit, volumes: Volumes) -> None:
+    def __init__(self, emit: Emit, volumes: Volumes, host: Host) -> None:
         self._emit = emit
         self._volumes = volumes
+        self._host = host
+        self._standing = Standing(emit)
+        self._inbound = Inbound(emit, self._standing)
         self._links = 0
         self._engines = 0
         self._configured: asyncio.Queue[Configure] = asyncio.Queue()
@@ -52,13 +58,20 @@ class Session:
             except Refused as refused:
                 self._emit("refused", message=str(refused))
                 continue
-            if isinstance(command, Stop):
-                return
-            self._configured.put_nowait(command)
+            match command:
+                case Configure():
+                    self._configured.put_nowait(command)
+                case Guard():
+                    self._standing.guard = command.payload
+                case Withdraw():
+                    self._standing.withdraw()
+                case Stop():
+                    return
 
     async def work(self) -> NoReturn:
         """Keeps the latest configuration's link and engine up. Raises Failed."""
         configure = await self._configured.get()
+        self._host.configured(configure.inbound.host)
         while True:
             configure = await children.first_of(self._configured.get(), self._keep(configure))
 
@@ -94,9 +107,13 @@ class Session:
             try:
                 self._emit("remote", info=connected.info)
                 self._volumes.linked(configure, connected.info)
-                reason = await children.first_of(connected.lost(), self._engine(configure, connected))
+                reason = await children.first_of(
+                    connected.lost(self._standing),
+                    self._engine(configure, connected),
+                    self._inbound.keep(configure.inbound),
+                )
                 raise LinkError(reason)
-            except EngineError as error:
+            except (EngineError, LinkError) as error:
                 reason = str(error)
                 raise
             finally:
@@ -132,11 +149,11 @@ async def serve(emit: Emit = protocol.emit) -> int:
         loop.add_signal_handler(signum, stopped.set)
     commands = asyncio.StreamReader(limit=children.LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
-    volumes = Volumes(emit)
-    session = Session(emit, volumes)
+    volumes, host = Volumes(emit), Host(emit)
+    session = Session(emit, volumes, host)
     emit("hello", protocol=protocol.PROTOCOL)
     try:
-        await children.first_of(session.listen(commands), stopped.wait(), session.work(), volumes.work())
+        await children.first_of(session.listen(commands), stopped.wait(), session.work(), volumes.work(), host.work())
     except Failed as failed:
         emit("failed", step=failed.step, message=failed.message, detail=failed.detail)
         return 1

@@ -1,4 +1,4 @@
-"""The proxy pod's agent: it runs sshd, tells what the Pod is, and ends when its client is gone.
+"""The proxy pod's agent: it runs sshd, tells what the Pod is, and when its client is gone restores and ends.
 
     python3 -I /opt/tpbox             PID 1: the agent; exit code 0 when nobody needs the Pod any more
     python3 -I /opt/tpbox attach      in an ssh session: the client's line to the agent
@@ -8,8 +8,12 @@ docs/architecture.md, "The agent", is the contract.
 
     settings    what the environment asks for
     serve       the loop
-    channel     info and heartbeat, over a unix socket
+    channel     info, heartbeat and guard, over a unix socket
     liveness    the clock that ends the agent
+    readiness   the file that the Pod's readiness probe looks for
+    guard       the dead man's switch: the session's Lease, and whether to restore
+    restore     what was swapped is given back
+    kubernetes  the API server
     pod         what the Pod is: environment, mounts, resolver
     snapshot    archives of the Pod's volumes
     sshd        host key, configuration, the running sshd

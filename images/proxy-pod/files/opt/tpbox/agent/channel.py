@@ -1,6 +1,6 @@
-"""The client's line to the agent: info first, then an answer to each heartbeat.
+"""The client's line to the agent: info first, then an answer to each thing it says.
 
-    async with channel.listening(path, info, clock.beat):      # in the agent
+    async with channel.listening(path, info, beat, take):      # in the agent
         ...
     sys.exit(channel.attach(path))                             # in an ssh session
 
@@ -15,45 +15,91 @@ import os
 import select
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.guard import Guard
+
 SOCKET = "agent.sock"
+LINE = 2**20  # bytes; a guard carries certificates
 
 
-def answer(line: bytes) -> bytes | None:
-    """The answer to a client's line: its beat again; None when the line is no beat."""
+@dataclass(frozen=True)
+class Beat:
+    """A client is there; `ready` is whether the Pod is."""
+
+    number: int
+    ready: bool
+
+
+def parse(line: bytes) -> Beat | Guard | None:
+    """What a client says with a line; None when it is nothing that the agent knows."""
     try:
-        beat = json.loads(line)["beat"]
+        said = json.loads(line)
+        if "guard" in said:
+            return Guard.parse(said["guard"])
+        if isinstance(said["ready"], bool):
+            return Beat(said["beat"], said["ready"])
     except (ValueError, KeyError, TypeError):
-        return None
-    return json.dumps({"beat": beat}).encode() + b"\n"
+        pass
+    return None
 
 
 @asynccontextmanager
-async def listening(path: Path, info: Callable[[], dict[str, Any]], beat: Callable[[], None]) -> AsyncIterator[None]:
-    """Serves clients at `path`: `info()` to each, and `beat()` for each beat. A client that says else is hung up on."""
+async def listening(
+    path: Path,
+    info: Callable[[], dict[str, Any]],
+    beat: Callable[[bool], None],
+    take: Callable[[Guard], Awaitable[str]],
+) -> AsyncIterator[None]:
+    """Serves clients at `path`, until the block is left: `info()` to each, `beat(ready)` for each beat, and `take` for
+    each guard, which returns what is wrong with it. A client that says else is hung up on.
+    """
+    clients: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        client = asyncio.create_task(converse(reader, writer))
+        clients.add(client)
+        client.add_done_callback(clients.discard)
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(json.dumps({"info": info()}).encode() + b"\n")
-            while (answered := answer(await reader.readline())) is not None:
-                beat()
-                writer.write(answered)
-                await writer.drain()
-        except (ConnectionError, ValueError):
+            writer.write(_line(info=info()))
+            # A guard is answered when the API server has answered; beats are meanwhile.
+            async with asyncio.TaskGroup() as guards:
+                while said := parse(await reader.readline()):
+                    if isinstance(said, Guard):
+                        guards.create_task(_take(said, take, writer))
+                    else:
+                        beat(said.ready)
+                        writer.write(_line(beat=said.number))
+                    await writer.drain()
+        except* (ConnectionError, ValueError):
             pass  # gone, or a line without end; the clock tells whether it matters
         finally:
             writer.close()
 
     path.unlink(missing_ok=True)
-    server = await asyncio.start_unix_server(serve, path)
+    server = await asyncio.start_unix_server(connected, path, limit=LINE)
     try:
         yield
     finally:
         server.close()
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+
+
+async def _take(guard: Guard, take: Callable[[Guard], Awaitable[str]], writer: asyncio.StreamWriter) -> None:
+    reason = await take(guard)
+    writer.write(_line(guard="failed", reason=reason) if reason else _line(guard="up"))
+
+
+def _line(**message: Any) -> bytes:
+    return json.dumps(message).encode() + b"\n"
 
 
 def attach(path: Path, stdin: int = 0, stdout: int = 1) -> int:

@@ -7,12 +7,15 @@ docs/architecture.md, "The agent", lists them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 DIRECTORY = Path("/.tpbox")  # an emptyDir in memory; all else is read-only
 PREFIX = "TPBOX_"
+# As sshd writes it: an IPv6 address in brackets; `*` is any address.
+ENDPOINT = re.compile(r"(\*|[0-9.]+|\[[0-9a-f:.]+\]):[1-9][0-9]{0,4}")
 
 
 class SettingsError(Exception):
@@ -27,6 +30,8 @@ class Settings:
     ssh_port: int
     pod_ip: str
     mount_paths: tuple[str, ...]
+    listen: tuple[str, ...]  # where the client may have sshd listen: "*:80"
+    open: tuple[str, ...]  # what the client may have sshd connect to: "127.0.0.1:5432"
 
 
 def parse(environment: Mapping[str, str]) -> Settings:
@@ -42,6 +47,8 @@ def parse(environment: Mapping[str, str]) -> Settings:
         pod_ip=environment.get("TPBOX_POD_IP", ""),
         # Kubernetes allows no colon in a mountPath.
         mount_paths=tuple(filter(None, environment.get("TPBOX_MOUNT_PATHS", "").split(":"))),
+        listen=_endpoints(environment, "TPBOX_LISTEN"),
+        open=_endpoints(environment, "TPBOX_OPEN"),
     )
 
 
@@ -50,3 +57,10 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise SettingsError(f"{name}: a whole number above 0 is needed, not {text!r}")
     return int(text)
+
+
+def _endpoints(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = environment.get(name, "").split()
+    if wrong := [endpoint for endpoint in found if not ENDPOINT.fullmatch(endpoint)]:
+        raise SettingsError(f"{name}: ADDRESS:PORT is needed, not {wrong[0]!r}")
+    return tuple(found)

@@ -1,6 +1,6 @@
 """sshd under any uid: its files, its configuration, its running.
 
-    server = Sshd(directory, port=20022)
+    server = Sshd(directory, port=20022, forwarding=Forwarding(listen=("*:80",)))
     server.prepare(authorized_key)              # host key, passwd, sshd_config
     server.host_key()                           # "ssh-ed25519 AAAA…"
     await server.run()                          # for ever; it is started again when it dies
@@ -14,6 +14,7 @@ import asyncio
 import os
 import subprocess
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,21 @@ SSHD = "/usr/sbin/sshd"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0  # seconds
 STEADY = 10.0  # seconds; sshd that ran so long starts again without delay
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """What sshd forwards for its client, each as ADDRESS:PORT, `*` for any address."""
+
+    listen: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """The value of AllowTcpForwarding; `remote` is to listen, `local` is to open."""
+        return {(False, False): "no", (True, False): "remote", (False, True): "local", (True, True): "yes"}[
+            bool(self.listen), bool(self.open)
+        ]
 
 
 def passwd(uid: int, gid: int, home: Path) -> str:
@@ -42,7 +58,7 @@ def nss_environment(directory: Path) -> dict[str, str]:
     }
 
 
-def sshd_config(directory: Path, port: int) -> str:
+def sshd_config(directory: Path, port: int, forwarding: Forwarding) -> str:
     """sshd's whole configuration."""
     options: dict[str, object] = {
         "ListenAddress": f"127.0.0.1:{port}",
@@ -58,8 +74,11 @@ def sshd_config(directory: Path, port: int) -> str:
         "AllowUsers": USER,
         "UsePAM": "no",  # needs root
         "StrictModes": "no",  # an emptyDir is writable by every uid of the container, and there is one
-        # What they may do: commands, and later listeners for exposed ports.
-        "AllowTcpForwarding": "remote",
+        # What they may do: run commands, and forward what the manifest names.
+        "AllowTcpForwarding": forwarding.allowed,
+        "PermitListen": " ".join(forwarding.listen) or "none",
+        "PermitOpen": " ".join(forwarding.open) or "none",
+        "GatewayPorts": "clientspecified",  # else `*:80` would listen on the loopback
         "AllowAgentForwarding": "no",
         "AllowStreamLocalForwarding": "no",
         "X11Forwarding": "no",
@@ -70,8 +89,8 @@ def sshd_config(directory: Path, port: int) -> str:
         "PrintLastLog": "no",
         "Subsystem": "sftp /usr/lib/openssh/sftp-server",
         "SetEnv": " ".join(f"{name}={value}" for name, value in nss_environment(directory).items()),
-        # Sessions of a client that vanished end after 15 s.
-        "ClientAliveInterval": 5,
+        # Sessions of a client that vanished end after 8 s, and free the ports that the next link asks for.
+        "ClientAliveInterval": 2,
         "ClientAliveCountMax": 3,
         "LoginGraceTime": 10,
         # Every client has the address 127.0.0.1: broken connections must not bar the next one (OpenSSH 9.8).
@@ -83,9 +102,10 @@ def sshd_config(directory: Path, port: int) -> str:
 class Sshd:
     """One sshd, with all its files in `directory`."""
 
-    def __init__(self, directory: Path, port: int) -> None:
+    def __init__(self, directory: Path, port: int, forwarding: Forwarding) -> None:
         self._directory = directory
         self._port = port
+        self._forwarding = forwarding
 
     def prepare(self, authorized_key: str) -> None:
         """Writes what sshd reads. A host key that is there already stays: clients have pinned it."""
@@ -93,7 +113,7 @@ class Sshd:
         self._write("passwd", passwd(uid, gid, self._directory))
         self._write("group", group(gid))
         self._write("authorized_keys", authorized_key + "\n")
-        self._write("sshd_config", sshd_config(self._directory, self._port))
+        self._write("sshd_config", sshd_config(self._directory, self._port, self._forwarding))
         key = self._directory / "host_key"
         if not key.with_suffix(".pub").exists():
             key.unlink(missing_ok=True)
