@@ -121,7 +121,8 @@ TABLE = (
     run("service-account-unknown", TPBOX, "--service-account nobody-here", "nobody-here", "{namespace}"),
     run("like-no-such-deployment", TPBOX, "--like deploy/wep", "wep", "Did you mean", "web"),
     run("like-no-such-container", TPBOX, "--like deploy/web:wbe", "wbe", "sidecar"),
-    run("like-no-such-kind", USAGE, "--like cronjob/web", "cronjob", "deploy"),
+    run("like-no-such-kind", USAGE, "--like thing/web", "thing", "deploy"),
+    run("like-a-kind-without-a-lasting-pod", USAGE, "--like cronjob/web", "cronjob", "--like pod/NAME"),
     run("like-no-name", USAGE, "--like deploy/", "deploy/", "KIND/NAME"),
     # Docker
     Bad("docker-down", (*HERE, *PROGRAM), TPBOX, ("Docker", "/nonexistent.sock"), {"DOCKER_HOST": "unix:///nonexistent.sock"}),
