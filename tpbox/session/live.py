@@ -204,7 +204,8 @@ class Session:
         for failure in failures:
             self.console.warn(f"{failure.step} is left behind: {failure.error.message}. Later: tpbox cleanup")
         if not failures:
-            self.record.remove()
+            with self._publishing:  # else its state might be written behind it
+                self.record.remove()
             if self.place.swapping:
                 self.place.swapping.wait_back(self.plan.request.restore_wait)
 
