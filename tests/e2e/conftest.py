@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import host, shop
-from tests.e2e.launcher import CLIENTS, MYAPP, POLL, RUNTIMES, SHOP, Launcher
+from tests.e2e.launcher import CLIENTS, MYAPP, RUNTIMES, SHOP, Launcher
 
 HERE = Path(__file__).parent
 TEST_LIMIT = 240  # seconds, the set-up of the first test included
-GONE_WITHIN = 15  # seconds from the end of tpbox until Kubernetes has removed the last object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,12 +63,7 @@ def tpbox(unbound: Launcher, namespace: str) -> Launcher:
 def nothing_left(tpbox: Launcher) -> Iterator[None]:
     """Row 32: after each test no container, volume, object in the cluster or record of its sessions is left."""
     yield
-    sessions = tpbox.take_sessions()
-    deadline = time.monotonic() + GONE_WITHIN
-    while left := sessions and host.inventory(sessions):
-        if time.monotonic() > deadline:
-            pytest.fail(f"left behind: {', '.join(sorted(left))}", pytrace=False)
-        time.sleep(POLL)
+    host.expect_nothing_of(tpbox.take_sessions())
 
 
 def _has_image(image: str) -> bool:

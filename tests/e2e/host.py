@@ -12,13 +12,15 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import time
 from collections.abc import Collection
 from pathlib import Path
 
-from tests.e2e.launcher import CLIENTS, state_directory
+from tests.e2e.launcher import CLIENTS, POLL, state_directory
 from tests.e2e.shop import docker, items
 
 SESSION_LABEL = "tpbox.dev/session"
+GONE_WITHIN = 15  # seconds from the end of tpbox until Kubernetes has removed the last object
 KUBERNETES_KINDS = (
     "jobs,pods,services,serviceaccounts,roles,rolebindings,leases,secrets,configmaps,endpointslices,replicasets"
 )
@@ -86,6 +88,14 @@ def inventory(sessions: Collection[str]) -> set[str]:
         shown = docker(*command, "--filter", f"label={SESSION_LABEL}", "--format", _LABEL_AND_NAME % name)
         on_host |= {f"{kind} {line}" for line in shown.splitlines()}
     return {line for line in on_host if any(session in line for session in sessions)} | in_cluster(sessions)
+
+
+def expect_nothing_of(sessions: Collection[str]) -> None:
+    """Fails the test when anything of these sessions is still there after GONE_WITHIN."""
+    deadline = time.monotonic() + GONE_WITHIN
+    while left := sessions and inventory(sessions):
+        assert time.monotonic() < deadline, f"left behind: {', '.join(sorted(left))}"
+        time.sleep(POLL)
 
 
 def kubeconfig() -> str:

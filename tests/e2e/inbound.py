@@ -9,14 +9,16 @@ assert not asker.failures()
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
 from tests.e2e import shop
-from tests.e2e.launcher import CLIENTS, wait_for
+from tests.e2e.launcher import CLIENTS, SHOP, wait_for
 from tpbox.local import images
 
 LOCAL = "the local process"
@@ -55,6 +57,40 @@ for number in range(100_000):
     due += 0.05
     time.sleep(max(0, due - time.monotonic()))
 """
+
+
+@contextlib.contextmanager
+def deployment(namespace: str, name: str, replicas: int = 1, **pod: Any) -> Iterator[str]:
+    """A small deployment with a Service, which serves on for 3 s after it was told to end."""
+    container = {
+        "name": "app", "image": SHOP, "imagePullPolicy": "Never", "command": ["nginx"],
+        "ports": [{"name": "http", "containerPort": 80}],
+        "readinessProbe": {"httpGet": {"path": "/hostname", "port": 80}, "periodSeconds": 1},
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "3"]}}},
+    }  # fmt: skip
+    labels = {"app": name}
+    spec = {"terminationGracePeriodSeconds": 5, "containers": [container], **pod}
+    made = [
+        {
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
+            "spec": {
+                "replicas": replicas, "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": spec},
+            },
+        },
+        {
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": "http"}]},
+        },
+    ]  # fmt: skip
+    shop.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, made)))
+    try:
+        wait_rolled_out(namespace, f"deployment/{name}")
+        yield name
+    finally:
+        shop.kubectl(
+            "-n", namespace, "delete", f"deployment/{name}", f"service/{name}", "--ignore-not-found", "--wait=false"
+        )
 
 
 def server(port: int, delay: float = 0, address: str = "0.0.0.0") -> list[str]:

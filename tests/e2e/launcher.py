@@ -161,9 +161,12 @@ class Running:
     def kill(self, *, with_watchdog: bool = False) -> None:
         """kill -9 of the launcher, after that of its watchdog where one is to die too."""
         if with_watchdog:
-            os.kill(_pid_of(f"tpbox.watchdog\0{self.session}\0"), signal.SIGKILL)
+            self.kill_watchdog()
         self.signal(signal.SIGKILL)
         self.process.wait(10)
+
+    def kill_watchdog(self) -> None:
+        os.kill(_pid_of(f"tpbox.watchdog\0{self.session}\0"), signal.SIGKILL)
 
     def finish(self, timeout: float = 60) -> Result:
         """Waits for the end. Fails the test when it does not come within `timeout` seconds."""

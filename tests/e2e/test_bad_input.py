@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e import shop
-from tests.e2e.launcher import CLIENTS, Launcher, error_lines, state_directory
+from tests.e2e import host, shop
+from tests.e2e.launcher import CLIENTS, Launcher, Result, error_lines, state_directory
 
 USAGE, TPBOX, NOT_EXECUTABLE, NOT_FOUND = 2, 125, 126, 127
 NOWHERE = "127.0.0.1:1"  # nothing listens on port 1 of the loopback: refused at once
 LIMIT = 40  # seconds
+AT_ONCE = 4
 QUOTA = "no-pods"
 
 
@@ -35,7 +37,8 @@ class Bad:
 
 
 PROGRAM = ("--image", CLIENTS, "--", "true")
-HERE = ("run", "--context", "tpbox", "-n", "{namespace}")
+RUN = ("run", "--events", "{events}")
+HERE = (*RUN, "--context", "tpbox", "-n", "{namespace}")
 
 
 def run(name: str, code: int, options: str, *says: str) -> Bad:
@@ -50,7 +53,7 @@ def program(name: str, code: int, options: str, *says: str) -> Bad:
 
 def cluster(name: str, code: int, options: str, *says: str, **env: str) -> Bad:
     """A wrong cluster or namespace."""
-    return Bad(name, ("run", *options.split(), *PROGRAM), code, says, env)
+    return Bad(name, (*RUN, *options.split(), *PROGRAM), code, says, env)
 
 
 TABLE = (
@@ -197,14 +200,35 @@ def _filled(text: str, made: dict[str, str]) -> str:
     return text
 
 
-@pytest.mark.parametrize("bad", TABLE, ids=lambda bad: bad.name)
-def test_row_05_bad_input_gets_one_clear_error(tpbox: Launcher, made: dict[str, str], bad: Bad) -> None:
+def _result(launcher: Launcher, made: dict[str, str], bad: Bad) -> Result:
     argv = [_filled(word, made) for word in bad.argv]
     env = {name: _filled(value, made) for name, value in bad.env.items()}
     if "HOME" in env:  # which moves neither the state directory nor docker's own configuration
         env["XDG_STATE_HOME"] = str(state_directory().parent)
         env["DOCKER_CONFIG"] = os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker"))
-    done = tpbox(*argv, env=env, timeout=LIMIT)
+    return launcher(*argv, env=env, timeout=LIMIT)
+
+
+@pytest.fixture(scope="module")
+def results(
+    request: pytest.FixtureRequest, tpbox: Launcher, made: dict[str, str]
+) -> Iterator[dict[str, Future[Result]]]:
+    """What comes of each row that is asked for. Some run at the same time: they wait more than they work."""
+    own = Launcher(tpbox.namespace, tpbox.folder)  # nothing_left looks after the tests, which end before rows do
+    chosen = [
+        i.callspec.params["bad"] for i in request.session.items if i.path == request.path and hasattr(i, "callspec")
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {bad.name: pool.submit(_result, own, made, bad) for bad in chosen}
+        pool.shutdown(cancel_futures=True)
+    host.expect_nothing_of(own.take_sessions())
+
+
+@pytest.mark.parametrize("bad", TABLE, ids=lambda bad: bad.name)
+def test_row_05_bad_input_gets_one_clear_error(
+    results: dict[str, Future[Result]], made: dict[str, str], bad: Bad
+) -> None:
+    done = results[bad.name].result()
     assert done.code == bad.code, done.stderr
     assert done.stdout == b""
     assert "Traceback" not in done.stderr

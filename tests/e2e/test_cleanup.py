@@ -13,14 +13,14 @@ GONE_WITHIN = 5  # seconds from the end of cleanup until Kubernetes has removed 
 
 
 def test_row_36_cleanup_without_a_record_finds_all_by_labels(tpbox: Launcher, tmp_path: Path) -> None:
-    kubeconfig = tpbox("cluster", "kubeconfig").ok().text.strip()
     with tpbox.start("--grace", str(GRACE), "--like", "deploy/web", "--volumes", "copy", *PROGRAM) as running:
         running.wait_output(b"ready")
         running.kill(with_watchdog=True)
     session = running.session
-    (state_directory() / "sessions" / f"{session}.json").unlink()
+    for file in (state_directory() / "sessions").glob(f"{session}.*"):
+        file.unlink()
     assert any(line.startswith("Pod ") for line in host.in_cluster({session}))
-    cleanup = ("cleanup", "--kubeconfig", kubeconfig)
+    cleanup = ("cleanup", "--kubeconfig", host.kubeconfig())
     elsewhere = {"XDG_STATE_HOME": str(tmp_path)}  # as another machine has it: nothing of any session in it
 
     seen = tpbox(*cleanup, "--dry-run", env=elsewhere).ok().text

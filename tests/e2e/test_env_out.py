@@ -119,7 +119,10 @@ def test_no_value_is_on_a_command_line_in_a_log_or_in_the_record(written: Writte
 def printed(tpbox: Launcher) -> dict[str, Result]:
     """`tpbox env` in each format."""
     words = ["env", "--context", "tpbox", "-n", tpbox.namespace, "--like", "deploy/web", "-e", "MINE=it's $HOME"]
-    return {f: tpbox(*words, "--format", f).ok() for f in ("sh", "json", "compose", "dotenv")}
+    formats = ("sh", "json", "compose", "dotenv")
+    with ThreadPoolExecutor(len(formats)) as pool:
+        results = pool.map(lambda chosen: tpbox(*words, "--format", chosen), formats)
+    return {chosen: result.ok() for chosen, result in zip(formats, results, strict=True)}
 
 
 @pytest.fixture(scope="module")

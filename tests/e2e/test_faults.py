@@ -9,34 +9,31 @@ A victim dies by SIGKILL. Moments within a phase are drawn from the seed, which 
 from __future__ import annotations
 
 import contextlib
-import random
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import host
-from tests.e2e.launcher import CLIENTS, Launcher, Result, Running, error_lines, wait_for
+from tests.e2e import faults, host
+from tests.e2e.faults import (
+    GRACE,
+    HELPER_ALONE_WITHIN,
+    LINK_BACK_WITHIN,
+    POD_ALONE_WITHIN,
+    POD_BACK_WITHIN,
+    SESSION_END_WITHIN,
+    WATCHDOG_WITHIN,
+    Kill,
+)
+from tests.e2e.launcher import CLIENTS, Launcher, Running, wait_for
 from tests.e2e.shop import docker, kubectl, node
-
-GRACE = 5  # seconds, the least that --grace takes
-
-# design.md's failure table, in seconds, with 2 for looking.
-WATCHDOG_WITHIN = 5 + 2
-HELPER_ALONE_WITHIN = 10 + 2
-POD_ALONE_WITHIN = GRACE + 10 + 2
-SESSION_END_WITHIN = 5 + 2
-LINK_BACK_WITHIN = 5 + 2
-POD_BACK_WITHIN = 15 + 2
 
 # How long each phase takes here, in seconds: the moments within it are drawn from that.
 PHASES = {"pod": 1.2, "helper": 0.5, "link": 0.4, "engine": 0.3, "process": 0.1, "running": 0.5}
-MOMENTS = 5
 VICTIMS = ("launcher", "launcher-and-watchdog", "helper", "proxy-pod")
 CHOSEN = {
     ("launcher", "pod", 0), ("launcher", "link", 1), ("launcher", "process", 0), ("launcher", "running", 1),
@@ -50,28 +47,8 @@ ASKING = ("--image", CLIENTS, "--", "sh", "-c",
           "while :; do curl -s -m 2 -o /dev/null -w '%{http_code}\\n' http://web/; sleep 0.2; done")  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Kill:
-    """Who dies, in which phase, and how many seconds after its start."""
-
-    victim: str
-    phase: str
-    delay: float
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "kill" not in metafunc.fixturenames:
-        return
-    every = metafunc.config.getoption("--all-faults")
-    draw = random.Random(metafunc.config.getoption("--fault-seed"))
-    kills = {}
-    for victim in VICTIMS:
-        for phase, length in PHASES.items():
-            for moment in range(MOMENTS + 1):
-                delay = draw.uniform(0, length) if moment else 0.0
-                if every or (victim, phase, moment) in CHOSEN:
-                    kills[f"{victim}-{phase}-{moment}"] = Kill(victim, phase, delay)
-    metafunc.parametrize("kill", kills.values(), ids=kills.keys())
+    faults.parametrize(metafunc, VICTIMS, PHASES, CHOSEN)
 
 
 def test_row_33_whatever_is_killed_nothing_is_left(tpbox: Launcher, kill: Kill) -> None:
@@ -102,10 +79,10 @@ def _launcher_dies(tpbox: Launcher, running: Running, *, with_watchdog: bool) ->
 def _helper_dies(running: Running) -> None:
     session = running.session
     with contextlib.suppress(AssertionError):  # it may not be there yet: then it is killed as soon as it is
-        wait_for("the helper", lambda: _is_there(f"tpbox-{session}"), 3)
+        wait_for("the helper", lambda: faults.is_there(f"tpbox-{session}"), 3)
     docker("kill", f"tpbox-{session}")
     done = running.finish(SESSION_END_WITHIN)
-    _is_one_clear_error(done)
+    faults.is_one_clear_error(done)
     assert host.inventory({session}) == set()
 
 
@@ -123,13 +100,7 @@ def _pod_dies(running: Running) -> None:
         running.signal(signal.SIGTERM)
         assert running.finish(20).code == 128 + signal.SIGTERM
     else:
-        _is_one_clear_error(running.finish(1))
-
-
-def _is_one_clear_error(done: Result) -> None:
-    assert done.code == 125, done.stderr
-    assert 1 <= len(error_lines(done.stderr)) <= 3, done.stderr
-    assert "Traceback" not in done.stderr
+        faults.is_one_clear_error(running.finish(1))
 
 
 def _answers_again(running: Running, within: float) -> None:
@@ -140,10 +111,6 @@ def _answers_again(running: Running, within: float) -> None:
     assert running.process.poll() is None
 
 
-def _is_there(container: str) -> bool:
-    return bool(docker("ps", "-q", "--filter", f"name=^{container}$"))
-
-
 # The tunnel's own parts, under one session that must live on
 
 
@@ -151,9 +118,9 @@ def test_rows_33_and_34_the_session_survives_the_death_of_each_part_of_its_tunne
     with tpbox.start(*ASKING) as asking:
         asking.wait_output(b"200")
         for program in ("kubectl", "ssh", "sshuttle"):
-            _kill_in(f"tpbox-{asking.session}", program)
+            faults.kill_in(f"tpbox-{asking.session}", program)
             _answers_again(asking, LINK_BACK_WITHIN)
-        _kill_sshd(tpbox.namespace, asking.session)
+        faults.kill_in_pod(tpbox.namespace, asking.session, "sshd")
         _answers_again(asking, LINK_BACK_WITHIN)
         docker("exec", node(), "pkill", "-STOP", "kube-apiserver")
         try:
@@ -163,29 +130,6 @@ def test_rows_33_and_34_the_session_survives_the_death_of_each_part_of_its_tunne
         _answers_again(asking, LINK_BACK_WITHIN)
         asking.signal(signal.SIGTERM)
         assert asking.finish(20).code == 128 + signal.SIGTERM
-
-
-# Kills what runs under this name where it is started; both images have Python and no pkill.
-KILLER = r"""
-import os, re, sys
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    try:
-        words = open(f"/proc/{pid}/cmdline").read().split("\0")[:2]
-    except OSError:
-        continue
-    if any(re.search(rf"(^|/){sys.argv[1]}(:|\s|$)", word) for word in words):
-        os.kill(int(pid), 9)
-        print(pid)
-"""
-
-
-def _kill_in(container: str, program: str) -> None:
-    assert docker("exec", container, "python3", "-c", KILLER, program).split()
-
-
-def _kill_sshd(namespace: str, session: str) -> None:
-    [pod] = kubectl("-n", namespace, "get", "pods", "-l", f"tpbox.dev/session={session}", "-o", "name").split()
-    assert kubectl("-n", namespace, "exec", pod, "--", "python3", "-c", KILLER, "sshd").split()
 
 
 # The Docker daemon, as the launcher sees it: through a relay that the test ends
@@ -203,7 +147,7 @@ def test_row_33_a_docker_engine_that_goes_away_ends_the_session_and_the_cluster_
     assert done.code == 125, done.stderr
     assert "Traceback" not in done.stderr
     wait_for("the pod's end", lambda: not host.in_cluster({done.session}), SESSION_END_WITHIN)
-    wait_for("the helper's end", lambda: not _is_there(f"tpbox-{done.session}"), HELPER_ALONE_WITHIN)
+    wait_for("the helper's end", lambda: not faults.is_there(f"tpbox-{done.session}"), HELPER_ALONE_WITHIN)
     tpbox("status").ok()  # with the engine back, the rest
     wait_for("everything gone", lambda: not host.inventory({done.session}), 2)
 

@@ -18,7 +18,7 @@ import yaml
 
 from bench import memory, paths, target
 from tests.e2e import host, shop
-from tests.e2e.launcher import Launcher, wait_for
+from tests.e2e.launcher import Launcher
 
 SERVER = "load:7000"
 TRANSFER = 200_000_000  # bytes; row 23's gigabyte and its ten minutes are `make soak`'s
@@ -59,8 +59,7 @@ def started(launcher: Launcher, *options: str) -> Iterator[Session]:
     with own.start(*options, "--image", target.IMAGE, "--", *paths.PROGRAM) as running:
         running.wait_output(b"runs")
         yield Session(running.session, own.namespace)
-    sessions = own.take_sessions()
-    wait_for("nothing is left", lambda: not host.inventory(sessions), timeout=15)
+    host.expect_nothing_of(own.take_sessions())
 
 
 @pytest.fixture(scope="module")

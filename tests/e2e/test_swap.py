@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import signal
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -31,40 +29,6 @@ def web(tpbox: Launcher) -> Iterator[str]:
     yield tpbox.namespace
     inbound.wait_rolled_out(tpbox.namespace, "deployment/web")
     assert inbound.workload(tpbox.namespace, "deployment/web") == before
-
-
-@contextlib.contextmanager
-def deployment(namespace: str, name: str, replicas: int = 1, **pod: Any) -> Iterator[str]:
-    """A small deployment with a Service, which serves on for 3 s after it was told to end."""
-    container = {
-        "name": "app", "image": SHOP, "imagePullPolicy": "Never", "command": ["nginx"],
-        "ports": [{"name": "http", "containerPort": 80}],
-        "readinessProbe": {"httpGet": {"path": "/hostname", "port": 80}, "periodSeconds": 1},
-        "lifecycle": {"preStop": {"exec": {"command": ["sleep", "3"]}}},
-    }  # fmt: skip
-    labels = {"app": name}
-    spec = {"terminationGracePeriodSeconds": 5, "containers": [container], **pod}
-    made = [
-        {
-            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
-            "spec": {
-                "replicas": replicas, "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": spec},
-            },
-        },
-        {
-            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
-            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": "http"}]},
-        },
-    ]  # fmt: skip
-    shop.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, made)))
-    try:
-        inbound.wait_rolled_out(namespace, f"deployment/{name}")
-        yield name
-    finally:
-        shop.kubectl(
-            "-n", namespace, "delete", f"deployment/{name}", f"service/{name}", "--ignore-not-found", "--wait=false"
-        )
 
 
 @pytest.mark.row(25, 26, 32)
@@ -101,7 +65,7 @@ def test_row_27_the_original_stays_until_the_process_listens(tpbox: Launcher, we
 @pytest.mark.row(28)
 def test_row_28_a_client_that_asks_20_times_a_second_sees_no_failure(tpbox: Launcher) -> None:
     namespace = tpbox.namespace
-    with deployment(namespace, "steady") as name, Asker(namespace, f"http://{name}/hostname") as asker:
+    with inbound.deployment(namespace, "steady") as name, Asker(namespace, f"http://{name}/hostname") as asker:
         with tpbox.start("--swap", name, *server(80)) as running:
             wait_replicas(namespace, "deployment/steady", 0)
             asker.wait_attempts(120)
@@ -188,7 +152,7 @@ def test_a_replica_set_of_a_deployment_leads_to_the_deployment(tpbox: Launcher, 
 
 def test_a_workload_at_0_replicas_is_swapped_and_stays_at_0(tpbox: Launcher) -> None:
     namespace = tpbox.namespace
-    with deployment(namespace, "idle") as name:
+    with inbound.deployment(namespace, "idle") as name:
         shop.kubectl("-n", namespace, "scale", f"deployment/{name}", "--replicas=0")
         with tpbox.start("--swap", name, *server(80)) as running:
             wait_for("an answer", lambda: inbound.get(namespace, f"http://{name}/") == LOCAL, 40)
@@ -211,7 +175,7 @@ def test_now_takes_the_original_down_first(tpbox: Launcher, web: str) -> None:
 @pytest.mark.parametrize("change", ["scaled", "image", "deleted"])
 def test_row_35_another_ones_change_is_kept_and_said(tpbox: Launcher, change: str) -> None:
     namespace = tpbox.namespace
-    with deployment(namespace, "shared", replicas=2) as name:
+    with inbound.deployment(namespace, "shared", replicas=2) as name:
         target = f"deployment/{name}"
         with tpbox.start("--swap", name, *server(80)) as running:
             wait_replicas(namespace, target, 0)

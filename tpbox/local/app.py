@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from tpbox import signals
@@ -21,6 +22,8 @@ from tpbox.plan.environment import transport
 from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import Mounted
 
+START_POLL = 0.05  # seconds
+STARTING = ("created", "running")  # it may have begun to run since the signal was refused
 TERM_PATIENCE = 10  # seconds between a SIGTERM handed on and the SIGKILL, as `docker stop` has it
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -71,29 +74,8 @@ def run(docker: Docker, plan: SessionPlan, before_end: Callable[[], None] | None
     started.
     """
     argv = ["docker", "start", "--attach", "--interactive", "--detach-keys", DETACH_KEYS, plan.app_name]
-
-    told: list[int] = []
-
-    def hand_on(number: int) -> None:
-        docker.kill(plan.app_name, number)
-        if number in ENDING:
-            timer = threading.Timer(TERM_PATIENCE, docker.kill, (plan.app_name, signal.SIGKILL))
-            timer.daemon = True
-            timer.start()
-
-    def end(number: int) -> None:
-        if before_end:
-            before_end()
-        hand_on(number)
-
-    def gently(number: int) -> None:
-        if before_end and number in ENDING and not told:
-            told.append(number)
-            threading.Thread(target=end, args=(number,), name="end", daemon=True).start()
-        else:
-            hand_on(number)
-
-    code = terminal.attach(argv, tty=plan.request.process.tty, on_signal=gently)
+    handing = Signals(docker, plan.app_name, before_end)
+    code = terminal.attach(argv, tty=plan.request.process.tty, on_signal=handing.hand_on)
     state = (docker.inspect(plan.app_name) or {}).get("State", {})
     if state.get("Running"):  # the docker command has ended first: nobody reads our stdout any more
         return code
@@ -102,6 +84,39 @@ def run(docker: Docker, plan: SessionPlan, before_end: Callable[[], None] | None
         # docker has said why on stderr, which is the same as ours.
         raise StartError(f"the command could not be started in image {plan.request.process.image}", exit_code=exit_code)
     return int(state.get("ExitCode", code))
+
+
+class Signals:
+    """Hands tpbox's signals on to a container that is being started or runs."""
+
+    def __init__(self, docker: Docker, container: str, before_end: Callable[[], None] | None = None) -> None:
+        self._docker = docker
+        self._container = container
+        self._before_end = before_end
+
+    def hand_on(self, number: int) -> None:
+        """Returns at once. The first signal that ends waits for `before_end`; a second one does not."""
+        before, self._before_end = (self._before_end, None) if number in ENDING else (None, self._before_end)
+        if before is None and self._docker.kill(self._container, number):
+            self._see_to_the_end(number)
+        else:
+            threading.Thread(target=self._later, args=(number, before), name="signal", daemon=True).start()
+
+    def _later(self, number: int, before: Callable[[], None] | None) -> None:
+        if before:
+            before()
+        # It may come just before the container runs, where nobody would get it.
+        while not self._docker.kill(self._container, number):
+            if (self._docker.inspect(self._container) or {}).get("State", {}).get("Status") not in STARTING:
+                return
+            time.sleep(START_POLL)
+        self._see_to_the_end(number)
+
+    def _see_to_the_end(self, number: int) -> None:
+        if number in ENDING:
+            timer = threading.Timer(TERM_PATIENCE, self._docker.kill, (self._container, signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
 
 
 def _feed(descriptor: int, data: bytes) -> None:

@@ -255,10 +255,14 @@ class Docker:
         with _translated(f"stop container {name}"), contextlib.suppress(docker.errors.NotFound):
             self._client.api.stop(name, timeout=seconds)
 
-    def kill(self, name: str, signal: int) -> None:
-        """Sends a signal to a container's first process; one that has ended has no use for it."""
-        with contextlib.suppress(DockerError), _translated(f"signal {name}"):
-            self._client.api.kill(name, signal)
+    def kill(self, name: str, signal: int) -> bool:
+        """Sends a signal to a container's first process, and returns whether it runs."""
+        try:
+            with _translated(f"signal {name}"):
+                self._client.api.kill(name, signal)
+        except DockerError:
+            return False
+        return True
 
     def remove(self, name: str) -> None:
         """Kills and removes a container with its anonymous volumes; one that is not there is removed already."""
