@@ -3,12 +3,18 @@
     TpboxError                 exit code 125
     ├── UsageError             2: the command line cannot mean anything
     ├── DockerError            Docker is not there, or refused something
-    │   └── ImageError         an image cannot be had or built
+    │   ├── ImageError         an image cannot be had or built
+    │   └── StartError         the user's command cannot be started (tpbox.local.app)
     ├── ClusterError           the API server is not there, or refused something
     │   ├── ForbiddenError     the credential may not do it
-    │   └── NotFoundError      the object or namespace does not exist
+    │   ├── NotFoundError      the object or namespace does not exist
+    │   ├── ConflictError      there is one of that name, or it is no longer as it was read (tpbox.cluster.api)
+    │   ├── SwappedError       another session has the workload (tpbox.cluster.swap)
+    │   └── UnguardedError     the pod cannot get the rights to restore (tpbox.cluster.guard)
     ├── PodError               the proxy pod cannot run
+    │   └── NoRoomError        there may be room once another pod has gone (tpbox.cluster.proxy_pod)
     ├── TunnelError            the link, the agent or the engine
+    ├── ProcessError           a program that tpbox runs on this machine failed (tpbox.process)
     └── InterruptedSession     128 + n: a signal came before the user's process ran
 
 A message says what failed; `detail` is the tool's own words, at most a line or two; `hint` is what mends it,

@@ -21,7 +21,7 @@ def write(path: str, phases: Phases, plan: SessionPlan | None, *, pod: str, reco
         "engine": ENGINE,
         "method": METHOD,
         "volumes": plan.volumes.mode if plan else "off",
-        "target": plan.request.target if plan else "",
+        "target": plan.target if plan else "",
         "context": plan.facts.context if plan else "",
         "namespace": plan.facts.namespace if plan else "",
         "pod": pod,

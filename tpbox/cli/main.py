@@ -21,8 +21,8 @@ from tpbox.ui import DEBUG, NORMAL, QUIET, Console, Mode, setup_logging
 COMMANDS = {
     "run": ("tpbox.cli.run", "run", "Run a program in a container that lives in the cluster."),
     "shell": ("tpbox.cli.run", "shell", "Open a shell in a container that lives in the cluster."),
-    "status": ("tpbox.cli.status", "status", "Show the sessions of this machine."),
-    "cleanup": ("tpbox.cli.status", "cleanup", "Remove what dead sessions left behind."),
+    "status": ("tpbox.cli.status", "status", "Show your sessions: here, and what the cluster shows of them."),
+    "cleanup": ("tpbox.cli.status", "cleanup", "Give back what dead sessions swapped; remove what they left."),
     "env": ("tpbox.cli.env", "env", "Print the environment that a process would get."),
     "doctor": ("tpbox.cli.doctor", "doctor", "Check Docker, the cluster and your rights, and say what mends them."),
     "images": ("tpbox.cli.images", "images", "tpbox's own images: list, build, push, load."),
@@ -79,6 +79,7 @@ def root(ctx: click.Context, verbose: int, quiet: bool, log_file: str | None) ->
     \b
     tpbox run --image myapp -- python app.py
     tpbox run -n shop --like deploy/web --image myapp -- curl -s http://web/
+    tpbox run -n shop --swap deploy/web --image myweb
     tpbox shell -n shop --image myapp
     """
     console: Console = ctx.obj

@@ -34,7 +34,7 @@ COLUMNS = ("SESSION", "STATE", "TARGET", "NAMESPACE", "SINCE", "POD", "HELPER", 
 @click.option("-n", "--namespace", default="", metavar="NAME", help="Where to look if not all may be listed.")
 @click.pass_context
 def status(ctx: click.Context, output: str, kubeconfig: str, context: str, namespace: str) -> int:
-    """Show your sessions: of this machine, and of others in the cluster."""
+    """Show your sessions: here, and what the cluster shows of them."""
     from tpbox import sweep
 
     console: Console = ctx.obj

@@ -20,6 +20,7 @@ CONFIGURE = {
     "kubeconfig": {},
     "engine": {"name": "sshuttle", "bypass": ["192.0.2.1:6443"]},
     "volumes": {"live": False, "copies": {}},
+    "inbound": {"expose": [], "toPod": [], "fromPod": [], "host": []},
 }
 # Both would be answered, if only by an error of another kind, were they let out.
 TRY = """
@@ -73,7 +74,7 @@ class Helper:
 @pytest.fixture
 def helper(image: Callable[[str], str]) -> Iterator[Helper]:
     started = Helper(image("local"))
-    assert started.event() == {"event": "hello", "protocol": 1}
+    assert started.event() == {"event": "hello", "protocol": 2}
     yield started
     assert started.process.stdin is not None
     started.process.stdin.close()
