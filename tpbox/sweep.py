@@ -204,12 +204,14 @@ def _restore(found: Found, api: Callable[[], Api], say: Say) -> list[Failure]:
 def _end(record: SessionRecord) -> None:
     if record.host != socket.gethostname():
         raise TpboxError(f"session {record.session} runs on host {record.host}: end it there")
-    os.kill(record.pid, signal.SIGTERM)
-    deadline = time.monotonic() + END_PATIENCE
-    while record.alive():
-        if time.monotonic() > deadline:
-            raise TpboxError(f"session {record.session} (pid {record.pid}) does not end")
-        time.sleep(0.1)
+    for _ in range(2):  # a second one does not wait for the original of a swap to be back
+        os.kill(record.pid, signal.SIGTERM)
+        deadline = time.monotonic() + END_PATIENCE
+        while time.monotonic() < deadline:
+            if not record.alive():
+                return
+            time.sleep(0.1)
+    raise TpboxError(f"session {record.session} (pid {record.pid}) does not end")
 
 
 def _in_cluster(api: Api, session: str, namespace: str, warn: Say) -> list[Seen]:

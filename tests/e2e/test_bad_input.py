@@ -122,8 +122,28 @@ TABLE = (
     run("like-no-such-deployment", TPBOX, "--like deploy/wep", "wep", "Did you mean", "web"),
     run("like-no-such-container", TPBOX, "--like deploy/web:wbe", "wbe", "sidecar"),
     run("like-no-such-kind", USAGE, "--like thing/web", "thing", "deploy"),
-    run("like-a-kind-without-a-lasting-pod", USAGE, "--like cronjob/web", "cronjob", "--like pod/NAME"),
+    run("like-a-kind-without-a-lasting-pod", USAGE, "--like cronjob/web", "CronJob", "--like pod/NAME"),
     run("like-no-name", USAGE, "--like deploy/", "deploy/", "KIND/NAME"),
+    # Swap and expose
+    run("swap-misspelt-kind", USAGE, "--swap deplyo/web", "deplyo", "Did you mean"),
+    run("swap-daemon-set", USAGE, "--swap ds/web", "DaemonSet", "each node"),
+    run("swap-job", USAGE, "--swap job/web", "Job", "run to their end"),
+    run("swap-no-such-deployment", TPBOX, "--swap wep", "wep", "Did you mean 'web'"),
+    run("swap-no-such-container", TPBOX, "--swap web:wbe", "wbe", "sidecar"),
+    run("swap-and-like", USAGE, "--swap web --like deploy/web", "--swap", "--like"),
+    run("now-without-swap", USAGE, "--now", "--now", "--swap"),
+    run("take-over-without-swap", USAGE, "--take-over", "--take-over", "--swap"),
+    cluster("swap-right-missing", TPBOX, "--kubeconfig {noscale} -n {namespace} --swap web", "may not",
+            "deployments/scale", "{namespace}"),
+    cluster("swap-over-quota", TPBOX, "--context tpbox -n {namespace}-quota --swap idle", "quota", "--now"),
+    run("expose-no-number", USAGE, "--expose http", "--expose", "http", "--expose 8080"),
+    run("expose-too-large", USAGE, "--expose 80:99999", "99999"),
+    run("expose-one-port-twice", USAGE, "--expose 8080:80 --expose 9090:80", "--expose", "80"),
+    run("expose-a-port-of-to-pod", USAGE, "--expose 5432 --to-pod 5432", "5432", "--to-pod"),
+    run("to-pod-no-number", USAGE, "--to-pod db", "--to-pod", "db"),
+    run("container-to-host-no-number", USAGE, "--container-to-host x:1", "--container-to-host", "x"),
+    run("as-taken", USAGE, "--expose 8080 --as web", "web", "--as"),
+    run("as-without-expose", USAGE, "--as mine", "--as", "--expose"),
     # Docker
     Bad("docker-down", (*HERE, *PROGRAM), TPBOX, ("Docker", "/nonexistent.sock"), {"DOCKER_HOST": "unix:///nonexistent.sock"}),
     program("image-unknown", TPBOX, f"--image {NOWHERE}/nothing:1 -- true", f"{NOWHERE}/nothing:1", "docker build"),
@@ -150,6 +170,7 @@ def made(tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     config = yaml.safe_load(Path(path).read_text())
     weak = shop.kubectl("-n", tpbox.namespace, "create", "token", "default").strip()
     _make_quota(f"{tpbox.namespace}-quota")
+    no_scale = _make_account_without_scale(tpbox.namespace)
     (folder / "empty").mkdir()
     (folder / "rubbish").write_text("this: [is no kubeconfig")
     (folder / "badline").write_text("GOOD=1\nexport BAD=2\n")
@@ -163,6 +184,7 @@ def made(tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "down": _write(folder / "down", _with_cluster(config, {"server": f"https://{NOWHERE}"})),
             "expired": _write(folder / "expired", _with_user(config, {"token": "no.such.token"})),
             "weak": _write(folder / "weak", _with_user(config, {"token": weak})),
+            "noscale": _write(folder / "noscale", _with_user(config, {"token": no_scale})),
             "taken": str(listening.getsockname()[1]),
         }
 
@@ -175,7 +197,42 @@ def _make_quota(namespace: str) -> None:
         "metadata": {"name": QUOTA, "namespace": namespace},
         "spec": {"hard": {"pods": "0"}},
     }
-    shop.kubectl("apply", "-f", "-", stdin=json.dumps(quota))
+    labels = {"app": "idle"}
+    idle = {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "idle", "namespace": namespace},
+        "spec": {
+            "replicas": 0, "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "app", "image": "tpbox-example-shop:1"}]},
+            },
+        },
+    }  # fmt: skip
+    for manifest in (quota, idle):
+        shop.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+
+
+def _make_account_without_scale(namespace: str) -> str:
+    """The token of an account that may have sessions, and look at deployments, and no more."""
+    name = "no-scale"
+    rules = [
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "delete"]},
+        {"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["create"]},
+        {"apiGroups": ["apps"], "resources": ["deployments", "deployments/scale"], "verbs": ["get"]},
+    ]
+    metadata = {"name": name, "namespace": namespace}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+    made: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": role, "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        },
+    ]  # fmt: skip
+    shop.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, made)))
+    return shop.kubectl("-n", namespace, "create", "token", name).strip()
 
 
 def _with_cluster(config: dict[str, Any], cluster: dict[str, str]) -> dict[str, Any]:

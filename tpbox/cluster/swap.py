@@ -25,6 +25,7 @@ from tpbox.plan.swap import SwapRecord
 
 TRIES = 5  # of a read and a write that somebody else's write came between
 POLL = 0.2  # seconds
+IN_FLIGHT = 1.0  # seconds after which a request of a process that was killed has been served
 END_MARGIN = 5  # seconds that a deleted pod may need beyond its grace period
 
 Result = Literal["restored", "untouched", "kept", "deleted", "taken", "nothing"]
@@ -81,7 +82,7 @@ def take_over(api: Api, record: SwapRecord) -> tuple[SwapRecord, SwapRecord | No
         taken = replace(before, session=record.session, owner=record.owner, acquired=record.acquired)
         try:
             return _write(api, taken), before
-        except (ConflictError, NotFoundError):
+        except ConflictError:
             continue
     raise ClusterError(f"the swap of {record.workload} keeps changing hands", hint="Try again.")
 
@@ -90,7 +91,7 @@ def scale_down(api: Api, record: SwapRecord) -> SwapRecord:
     """Scales the workload to 0, a bare Pod by deleting it; also after take_over(). Returns the record as it is then.
 
     What the workload has at this moment is what comes back: the record is written first. Raises SwappedError when it
-    is no longer ours, ClusterError when the workload is gone.
+    is no longer ours, NotFoundError when the workload is gone.
     """
     for _ in range(TRIES):
         try:
@@ -99,7 +100,7 @@ def scale_down(api: Api, record: SwapRecord) -> SwapRecord:
             failed = error
             held = lookup(api, record.namespace, record.lease_name)
         if held is None:
-            raise ClusterError(
+            raise SwappedError(
                 f"the swap record of {record.workload} is gone: somebody has ended this session's swap"
             ) from failed
         if held.session != record.session:
@@ -179,6 +180,11 @@ def _give_back(api: Api, record: SwapRecord) -> Outcome:
     if now not in (0, record.replicas):
         words = f"{what} was scaled to {now} during the swap (it had {record.replicas}): that is kept"
         return Outcome("kept", words, notable=True)
+    if now == record.replicas:
+        # It may have been on its way down when its session was killed: nobody would look again.
+        time.sleep(IN_FLIGHT)
+        found = workloads.get(api, record.namespace, record.kind, record.name) or found
+        now = plan.replicas_of(found)
     if now != record.replicas:
         _scale(api, record, found, record.replicas)
     # Every change of the spec counts one: ours down and, where somebody else restores at the same time, theirs up.
@@ -244,9 +250,12 @@ def _scale(api: Api, record: SwapRecord, found: dict[str, Any], replicas: int) -
 
 
 def _write(api: Api, record: SwapRecord) -> SwapRecord:
-    """Raises ConflictError when the record is no longer as it was read."""
+    """Raises ConflictError when the record is no longer as it was read, or gone."""
     path = guard.leases_path(record.namespace, record.lease_name)
-    return SwapRecord.read(api.patch(path, record.manifest()))
+    try:
+        return SwapRecord.read(api.patch(path, record.manifest()))
+    except NotFoundError as error:
+        raise ConflictError(error.message) from error
 
 
 def _held(api: Api, held: SwapRecord) -> SwappedError:

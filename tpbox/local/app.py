@@ -7,6 +7,7 @@ code = run(docker, plan)
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from tpbox.local.docker import Docker
 from tpbox.plan.environment import transport
 from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import Mounted
+
+log = logging.getLogger(__name__)
 
 START_POLL = 0.05  # seconds
 STARTING = ("created", "running")  # it may have begun to run since the signal was refused
@@ -104,7 +107,10 @@ class Signals:
 
     def _later(self, number: int, before: Callable[[], None] | None) -> None:
         if before:
-            before()
+            try:
+                before()
+            except Exception:  # a fault of ours: the signal is the user's all the same
+                log.debug("before the end", exc_info=True)
         # It may come just before the container runs, where nobody would get it.
         while not self._docker.kill(self._container, number):
             if (self._docker.inspect(self._container) or {}).get("State", {}).get("Status") not in STARTING:

@@ -50,11 +50,13 @@ def run(request: SessionRequest, console: Console, outputs: Outputs) -> int:
                         outputs.report,
                         phases,
                         session.plan if session else None,
-                        pod=session.pod.name if session and session.pod else "",
+                        pod=session.pod_name if session else "",
                         reconnects=session.control.reconnects if session and session.control else 0,
                         **outcome,
                     )
-        return int(outcome["exitCode"])
+            if session:
+                session.wait_back()
+    return int(outcome["exitCode"])
 
 
 def environment_of(request: SessionRequest, console: Console) -> Mapping[str, str]:

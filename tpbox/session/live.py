@@ -24,7 +24,7 @@ from tpbox.cleanup import CleanupStack, Failure
 from tpbox.cluster.api import Api
 from tpbox.cluster.proxy_pod import ReadyPod
 from tpbox.cluster.swap import SwappedError
-from tpbox.errors import TpboxError, TunnelError
+from tpbox.errors import PodError, TpboxError, TunnelError
 from tpbox.local import app, environment_file, helper
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
@@ -32,6 +32,7 @@ from tpbox.plan import envfile, environment
 from tpbox.plan.session import ENGINE, SessionPlan
 from tpbox.plan.volumes import Seen
 from tpbox.session.place import Place
+from tpbox.session.swapping import Swapping
 from tpbox.state import Exposed, LiveState, ObjectRef, SessionRecord
 from tpbox.tunnel.control import Control
 from tpbox.tunnel.keys import KeyPair, new_key_pair
@@ -120,6 +121,7 @@ class Session:
         with self.phases.phase("link", "tunnel"):
             self.control.configure(self._configuration(self.pod))
             self.control.wait_link(LINK_TIMEOUT)
+        self._around.enter_context(self.place.guarding(self.control.guard))
         with self.phases.phase("remote-info"):
             info = self.control.wait_remote(LINK_TIMEOUT)
             self.seen = self.plan.volumes.seen(info.mounts)
@@ -138,17 +140,21 @@ class Session:
             app.create(self.plan, self.environment, mounted, self.console.warn)
             self.volumes.put_files(self.seen)
             self._app_made = True
-        self._begin_beside(self.control)
+        self._begin_beside()
 
-    def _begin_beside(self, control: Control) -> None:
-        """What goes on while the process runs: connections to this machine, the guard, the swap."""
+    def _begin_beside(self) -> None:
+        """What goes on while the process runs: connections to this machine, and the swap."""
         if self.plan.inbound.host:
             from tpbox.local.host_relay import HostRelay  # asyncio takes 80 ms to import
 
             relay = HostRelay(self.plan.facts.docker_host, self.plan.name, self.console.warn)
             self._relay = self._around.enter_context(relay)
-        pod_name = lambda: self.pod.name if self.pod else ""  # noqa: E731
-        self._around.enter_context(self.place.held(control, pod_name, self._lose))
+        self._around.enter_context(self.place.watching(lambda: self.pod_name, self._lose))
+
+    @property
+    def pod_name(self) -> str:
+        """Empty while there is none."""
+        return self.pod.name if self.pod else ""
 
     def _environment(self, pod_environment: Mapping[str, str], pod: str) -> Mapping[str, str]:
         """What the process gets; the user is told when that is not everything."""
@@ -192,34 +198,39 @@ class Session:
     def _before_end(self) -> None:
         """Somebody ends the session, and the process can still answer: nobody shall miss it."""
         with contextlib.suppress(TpboxError):  # close() says what could not be done
-            if self.pod and self.control:
-                self.place.withdraw(self.control, self.pod.name)
+            if self.control:
+                self.place.withdraw(self.control, self.pod_name)
 
     def close(self) -> None:
         """Gives back what was swapped, removes everything, last made first, and says what could not be removed."""
+        self._ending.set()
         failures = self._give_back()
         with self.phases.phase("cleanup"):
-            self._ending.set()
             failures += self.stack.unwind()
         for failure in failures:
             self.console.warn(f"{failure.step} is left behind: {failure.error.message}. Later: tpbox cleanup")
         if not failures:
             with self._publishing:  # else its state might be written behind it
                 self.record.remove()
-            if self.place.swapping:
-                self.place.swapping.wait_back(self.plan.request.restore_wait)
+
+    def wait_back(self) -> None:
+        """Waits until what was given back is Ready; nothing else is left to do."""
+        if self.place.swapping:
+            self.place.swapping.wait_back_unless_interrupted(self.plan.request.restore_wait)
 
     def _give_back(self) -> list[Failure]:
-        swapping = self.place.swapping
-        try:
-            if swapping:
-                with self.phases.phase("restore"):
-                    self._around.close()
-                    swapping.give_back()
-            self._around.close()
-        except TpboxError as error:
-            return [Failure(f"the swap of {swapping.workload}" if swapping else "the session", error)]
-        return []
+        steps = CleanupStack()
+        if swapping := self.place.swapping:
+            steps.push(f"the swap of {swapping.workload}", lambda: self._restore(swapping))
+        steps.push("what went on beside the process", self._around.close)
+        failures = steps.unwind()
+        if failures:
+            self.place.keep()
+        return failures
+
+    def _restore(self, swapping: Swapping) -> None:
+        with self.phases.phase("restore"):
+            swapping.give_back()
 
     def _pod_and_helper(self) -> tuple[ReadyPod, Control]:
         with self._beside(self._start_pod) as pod, self.phases.phase("helper", "helper"):
@@ -230,16 +241,19 @@ class Session:
     def _beside(self, work: Callable[[], ReadyPod]) -> Iterator[Future[ReadyPod]]:
         """Runs `work` in a thread. The thread has ended when the block is left, whatever happens: clean-up must not
         run while something is still being made."""
-        with ThreadPoolExecutor(1, thread_name_prefix="pod") as pool:
-            future = pool.submit(work)
-            try:
-                yield future
-                while not future.done():  # in short waits, so that a signal is seen
-                    with contextlib.suppress(TimeoutError):
-                        future.exception(timeout=0.1)
-            except BaseException:
-                self._ending.set()
-                raise
+        pool = ThreadPoolExecutor(1, thread_name_prefix="pod")
+        future = pool.submit(work)
+        try:
+            yield future
+            while not future.done():  # in short waits, so that a signal is seen
+                with contextlib.suppress(TimeoutError):
+                    future.exception(timeout=0.1)
+        except BaseException:
+            self._ending.set()
+            raise
+        finally:
+            with signals.deferring():
+                pool.shutdown()
 
     def _start_pod(self) -> ReadyPod:
         with self.phases.phase("pod", f"proxy pod in {self.plan.facts.namespace}"):
@@ -278,8 +292,9 @@ class Session:
             case "expose", "changed":
                 self._listening = tuple(event["listening"])
             case "expose", "failed":
-                words = f"port {event['port']} of the pod cannot be had: something in it may listen there already"
-                self._lose(TunnelError(words, detail=event["reason"]))
+                self._lose(TunnelError(f"port {event['port']} cannot be had", detail=event["reason"]))
+            case "guard", "failed":
+                self.console.warn(f"if this machine dies, only `tpbox cleanup` restores: {event['reason']}")
             case "host", _ if self._relay:
                 self._relay.connect(event["id"], event["port"])
         if event["event"] in ("link", "expose"):
@@ -291,7 +306,7 @@ class Session:
             exposed = self.plan.inbound.exposed
             LiveState(
                 session=self.plan.session,
-                pod=self.pod.name if self.pod else "",
+                pod=self.pod_name,
                 link="up" if self._link_is_up.is_set() else "down",
                 reconnects=self.control.reconnects if self.control else 0,
                 exposed=tuple(Exposed(e.local, e.remote, e.remote in self._listening) for e in exposed),
@@ -299,17 +314,20 @@ class Session:
 
     def _follow_pod(self) -> None:
         """While the link is down: a pod that was evicted or deleted is replaced by its Job; the helper is told."""
+        said = ""
         while not self._ending.is_set() and not self._link_is_up.wait(FOLLOW_INTERVAL):
             try:
                 pod = self.place.follow()
+                if pod != self.pod and self.control:
+                    self.pod = pod
+                    self.control.configure(self._configuration(pod))
             except SwappedError as error:
                 self._lose(error)
                 return
-            except TpboxError:  # an API server that is away comes back, or the user ends it
-                continue
-            if pod != self.pod and self.control:
-                self.pod = pod
-                self.control.configure(self._configuration(pod))
+            except TpboxError as error:  # an API server that is away comes back, or the user ends it
+                if isinstance(error, PodError) and error.message != said and not self._ending.is_set():
+                    said = error.message
+                    self.console.warn(f"{said}: {error.detail}")
 
     def _on_helper_end(self) -> None:
         words = self.control.failure.message if self.control and self.control.failure else ""
@@ -323,12 +341,12 @@ class Session:
         threading.Thread(target=self._end_process, name="lost", daemon=True).start()
 
     def _end_process(self) -> None:
-        while self._app_made and not self._ending.wait(KILL_INTERVAL):  # it may be about to start
-            self.docker.kill(self.plan.app_name, signal.SIGKILL)
+        while not self._ending.wait(KILL_INTERVAL):  # it may be about to start
+            if self._app_made:
+                self.docker.kill(self.plan.app_name, signal.SIGKILL)
 
     def _wait_for_a_look(self) -> None:
-        pod = self.pod.name if self.pod else ""
-        self.console.say(f"kept for a look: pod {pod}, helper {self.plan.name}; Ctrl-C ends it")
+        self.console.say(f"kept for a look: pod {self.pod_name}, helper {self.plan.name}; Ctrl-C ends it")
         with contextlib.suppress(TpboxError), signals.interrupting():
             while not self._lost:
                 self._ending.wait(FOLLOW_INTERVAL)

@@ -66,10 +66,8 @@ class Control:
         self._send(configuration)
 
     def guard(self, payload: Mapping[str, Any]) -> None:
-        """Hands the agent what it restores with; `wait_guard` has its answer. It holds a token."""
-        with self._news:  # answers to an earlier one
-            for state in ("up", "failed"):
-                self._unclaimed.pop(("guard", state), None)
+        """Hands the agent what it restores with, on this link and on later ones; `guard` events say whether it can use
+        it. It holds a token."""
         self._send({"command": "guard", "guard": payload})
 
     def withdraw(self) -> None:
@@ -112,14 +110,6 @@ class Control:
                 "the helper could not mount the pod's volumes",
                 detail=said.get("reason", ""),
                 hint="Without them: --volumes off; or a copy: --volumes copy",
-            )
-
-    def wait_guard(self, timeout: float) -> None:
-        """Waits until the agent has tried what `guard` gave it. Raises TunnelError when it could not use it."""
-        said = self._wait("guard", timeout, "up", "failed")
-        if said["state"] == "failed":
-            raise TunnelError(
-                "the proxy pod cannot restore by itself what the session changes", detail=said.get("reason", "")
             )
 
     def wait_withdrawn(self, timeout: float) -> None:

@@ -78,8 +78,8 @@ def test_docker_create_is_exactly_this() -> None:
         "--label", "app.kubernetes.io/managed-by=tpbox", "--label", "tpbox.dev/role=app",
         "--label", "tpbox.dev/session=abcdefgh", "--label", f"tpbox.dev/owner={names.owner_label('ann@desk')}",
         "--env-file", "/dev/fd/7", "--env", "LINES", "--volume", "/a:/b", "--user", "1000", "--workdir", "/w",
-        "--entrypoint", "", "--platform", "linux/arm64", "--interactive", "--tty", "--init", "--memory", "1g",
-        "myapp", "python", "app.py",
+        "--entrypoint", "", "--platform", "linux/arm64", "--log-driver", "none",
+        "--interactive", "--tty", "--init", "--memory", "1g", "myapp", "python", "app.py",
     ]  # fmt: skip
 
 
