@@ -15,9 +15,15 @@ import re
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.e2e.launcher import CLIENTS, POLL, state_directory
-from tests.e2e.shop import docker, items
+from tests.e2e.shop import docker, items, kubectl
+from tpbox import preflight
+from tpbox.local import images
+from tpbox.plan import swap
 
 SESSION_LABEL = "tpbox.dev/session"
 GONE_WITHIN = 15  # seconds from the end of tpbox until Kubernetes has removed the last object
@@ -101,6 +107,41 @@ def expect_nothing_of(sessions: Collection[str]) -> None:
 def kubeconfig() -> str:
     """The embedded cluster's, wherever the command that gets it keeps its state."""
     return str(state_directory() / "cluster" / "kubeconfig")
+
+
+def pod_image() -> str:
+    """The proxy pod's, as the cluster has it."""
+    return images.find("images/proxy-pod", "tpbox-proxy-pod").reference
+
+
+def kubeconfig_of(namespace: str, account: str, path: Path) -> str:
+    """A kubeconfig for a new account with exactly the rights that a session with a swap asks for."""
+    rights = {*preflight.RIGHTS, *swap.rights("deployments")}
+    rules = [
+        {"verbs": [verb], "apiGroups": [group], "resources": [f"{resource}/{sub}".rstrip("/")]}
+        for verb, group, resource, sub in sorted(rights)
+    ]
+    metadata = {"name": account, "namespace": namespace}
+    group = "rbac.authorization.k8s.io"
+    made: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+        },
+    ]  # fmt: skip
+    kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, made)))
+    config = yaml.safe_load(Path(kubeconfig()).read_text())
+    config["users"][0]["user"] = {"token": kubectl("-n", namespace, "create", "token", account).strip()}
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+def pods(sessions: Collection[str]) -> set[str]:
+    """What these sessions have in the cluster that runs."""
+    return {line for line in in_cluster(sessions) if line.startswith("Pod ")}
 
 
 def in_cluster(sessions: Collection[str]) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e import inbound, shop
 from tests.e2e.inbound import LOCAL, server
-from tests.e2e.launcher import CLIENTS, Launcher, wait_for
+from tests.e2e.launcher import CLIENTS, Launcher, error_lines, wait_for
 
 
 @pytest.mark.row(25)
@@ -49,6 +49,29 @@ def test_row_25_a_listener_on_any_address_is_reached(tpbox: Launcher, address: s
         wait_for("an answer", lambda: inbound.get(tpbox.namespace, url) == LOCAL, 20)
         running.interrupt()
         running.finish()
+
+
+@pytest.mark.row(25)
+def test_row_25_several_ports_at_once(tpbox: Launcher) -> None:
+    script = "python3 -m http.server 8080 & exec python3 -m http.server 8081"
+    words = ("--expose", "8080:80", "--expose", "8081", "--image", CLIENTS, "--", "sh", "-c", script)
+    with tpbox.start(*words) as running:
+        running.wait_phase("running")
+        host_name = f"tpbox-{running.session}"
+        for url in (f"http://{host_name}/", f"http://{host_name}:8081/"):
+            wait_for("an answer", lambda url=url: "Directory listing" in inbound.get(tpbox.namespace, url), 20)  # type: ignore[misc]
+        running.interrupt()
+        running.finish()
+
+
+def test_a_port_that_the_pod_refuses_ends_the_session_with_the_reason(tpbox: Launcher) -> None:
+    # The sidecar of web has it, on one address only: that is enough.
+    with tpbox.start("--swap", "web", "--from-pod", "9100", *server(9100, address="127.0.0.1")) as running:
+        done = running.finish(60)
+    assert done.code == 125, done.stderr
+    assert "9100" in done.stderr
+    assert len(error_lines(done.stderr)) <= 3, done.stderr
+    assert inbound.replicas(tpbox.namespace, "deployment/web") == 2
 
 
 @pytest.mark.row(27)

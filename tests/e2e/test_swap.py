@@ -6,6 +6,7 @@ import json
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -266,3 +267,63 @@ def test_row_37_a_second_swap_is_refused_with_the_owner_and_take_over_takes_it(t
             wait_for("an answer", lambda: inbound.get(web, WEB) == LOCAL, 30)
             ended(second)
     assert inbound.replicas(web, "deployment/web") == 2
+
+
+# The agent took us for dead: a lid that was closed
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["unchanged", "changed"])
+def test_a_workload_that_was_given_back_while_we_were_away_is_taken_again_unless_changed(
+    tpbox: Launcher, changed: bool
+) -> None:
+    namespace = tpbox.namespace
+    with inbound.deployment(namespace, "asleep") as name:
+        target, url = f"deployment/{name}", f"http://{name}/hostname"
+        with tpbox.start("--swap", name, "--grace", str(GRACE), *server(80)) as running:
+            wait_replicas(namespace, target, 0)
+            helper = f"tpbox-{running.session}"
+            shop.docker("pause", helper)
+            try:
+                wait_replicas(namespace, target, 1)
+                wait_for("the pod's end", lambda: not host.pods({running.session}), 15)
+                if changed:
+                    shop.kubectl("-n", namespace, "scale", target, "--replicas=2")
+            finally:
+                shop.docker("unpause", helper)
+            if changed:
+                done = running.finish(40)
+                assert done.code == 125, done.stderr
+                assert "given back" in done.stderr
+                assert inbound.replicas(namespace, target) == 2
+            else:
+                wait_replicas(namespace, target, 0)
+                wait_for("an answer", lambda: inbound.get(namespace, url) == LOCAL, 20)
+                ended(running)
+                assert inbound.replicas(namespace, target) == 1
+
+
+# Who else decides, and who may decide
+
+
+def test_an_autoscaler_is_named_with_what_it_will_do(tpbox: Launcher) -> None:
+    namespace = tpbox.namespace
+    with inbound.deployment(namespace, "scaled") as name:
+        shop.kubectl("-n", namespace, "autoscale", f"deployment/{name}", "--max=3", "--cpu-percent=80")
+        try:
+            done = tpbox.run("--swap", name, "--image", CLIENTS, "--", "true").ok()
+        finally:
+            shop.kubectl("-n", namespace, "delete", "horizontalpodautoscaler", name)
+        assert re.search(r"warning: .*HorizontalPodAutoscaler", done.stderr), done.stderr
+
+
+def test_who_may_not_create_roles_swaps_without_a_guard_and_is_told_so_once(tpbox: Launcher, tmp_path: Path) -> None:
+    namespace = tpbox.namespace
+    with inbound.deployment(namespace, "unguarded") as name:
+        weak = host.kubeconfig_of(namespace, "no-roles", tmp_path / "config")
+        words = ("run", "--kubeconfig", weak, "-n", namespace, "--events", "{events}", "--pod-image", host.pod_image())
+        with tpbox.begin(*words, "--swap", name, *server(80)) as running:
+            wait_replicas(namespace, f"deployment/{name}", 0)
+            running.signal(signal.SIGTERM)
+            done = running.finish(90)
+        assert done.stderr.count("may not create Roles") == 1, done.stderr
+        assert inbound.replicas(namespace, f"deployment/{name}") == 1

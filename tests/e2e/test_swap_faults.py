@@ -24,7 +24,7 @@ from tests.e2e.faults import (
 )
 from tests.e2e.inbound import server
 from tests.e2e.launcher import Launcher, Running, wait_for
-from tests.e2e.shop import docker, kubectl, node
+from tests.e2e.shop import docker, node
 
 NAME = "victim"
 TARGET = f"deployment/{NAME}"
@@ -79,7 +79,7 @@ def test_row_33_whatever_is_killed_the_workload_is_back(
             wait_for("the restore", lambda: inbound.replicas(namespace, TARGET) == 1, POD_ALONE_WITHIN)
             helper = f"tpbox-{session}"
             wait_for("the helper's end", lambda: not faults.is_there(helper), HELPER_ALONE_WITHIN)
-            wait_for("the pod's end", lambda: not _pods(session), POD_ALONE_WITHIN)
+            wait_for("the pod's end", lambda: not host.pods({session}), POD_ALONE_WITHIN)
             tpbox("status").ok()  # any command removes the rest
         elif kill.victim == "helper":
             _ends_with_a_reason(running, kill)
@@ -149,7 +149,3 @@ def _lives_or_ends_with_a_reason(running: Running) -> None:
         assert running.finish(1).code == 128 + signal.SIGTERM, running.stderr()
     else:
         faults.is_one_clear_error(running.finish(1))
-
-
-def _pods(session: str) -> str:
-    return kubectl("get", "pods", "-A", "-l", f"tpbox.dev/session={session}", "-o", "name")

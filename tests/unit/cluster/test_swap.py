@@ -41,6 +41,7 @@ def cluster() -> FakeCluster:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swap, "POLL", 0)
+    monkeypatch.setattr(swap, "IN_FLIGHT", 0)
 
 
 def wanted(cluster: FakeCluster, session: str = "aaaaaaaa", owner: str = "ann@desk") -> SwapRecord:
@@ -248,6 +249,21 @@ def test_what_was_never_scaled_is_left_alone(cluster: FakeCluster) -> None:
 def test_without_a_record_there_is_nothing_to_do(cluster: FakeCluster) -> None:
     assert restore(cluster).result == "nothing"
     assert cluster.written() == []
+
+
+def test_a_scale_down_that_was_still_under_way_when_its_session_died_is_seen(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down(cluster)
+    cluster.objects[WEB]["spec"]["replicas"] = 2  # as if it had not been served yet
+
+    def served(_: float) -> None:
+        cluster.objects[WEB]["spec"]["replicas"] = 0
+
+    monkeypatch.setattr("tpbox.cluster.swap.time.sleep", served)
+    assert restore(cluster).result == "restored"
+    assert replicas(cluster) == 2
+    assert RECORD not in cluster.objects
 
 
 def test_one_replica_is_no_plural(cluster: FakeCluster) -> None:

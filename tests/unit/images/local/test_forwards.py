@@ -13,8 +13,8 @@ from supervisor.link import LinkError
 
 SetProgram = Callable[[str, str], Path]
 
-WEB = Forward("-R", "*", 80, "127.0.0.1", 8080)
-ADMIN = Forward("-R", "*", 81, "127.0.0.1", 8081)
+WEB = Forward("-R", "0.0.0.0", 80, "127.0.0.1", 8080)
+ADMIN = Forward("-R", "0.0.0.0", 81, "127.0.0.1", 8081)
 DB = Forward("-L", "127.0.0.1", 5432, "127.0.0.1", 5432)
 
 
@@ -32,12 +32,13 @@ def test_the_master_holds_a_socket_and_runs_nothing() -> None:
 def test_several_forwards_are_one_call() -> None:
     assert forwards.ask_argv("forward", {WEB, ADMIN, DB}) == [
         "ssh", "-F", "/run/tpbox/ssh_config", "-o", "ControlPath=/run/tpbox/forwards.sock", "-O", "forward",
-        "-L", "127.0.0.1:5432:127.0.0.1:5432", "-R", "*:80:127.0.0.1:8080", "-R", "*:81:127.0.0.1:8081", "pod",
+        "-L", "127.0.0.1:5432:127.0.0.1:5432", "-R", "0.0.0.0:80:127.0.0.1:8080",
+        "-R", "0.0.0.0:81:127.0.0.1:8081", "pod",
     ]  # fmt: skip
 
 
 def test_forwards_come_and_go_and_only_the_difference_is_asked_for(program: SetProgram, tmp_path: Path) -> None:
-    elsewhere = Forward("-R", "*", 80, "localhost", 8080)
+    elsewhere = Forward("-R", "0.0.0.0", 80, "localhost", 8080)
 
     async def use() -> set[Forward]:
         async with forwards.master() as master:
@@ -48,9 +49,9 @@ def test_forwards_come_and_go_and_only_the_difference_is_asked_for(program: SetP
 
     assert asyncio.run(use()) == {elsewhere, DB}
     assert log(tmp_path) == [
-        "forward -L 127.0.0.1:5432:127.0.0.1:5432 -R *:80:127.0.0.1:8080",
-        "cancel -R *:80:127.0.0.1:8080",
-        "forward -R *:80:localhost:8080",
+        "forward -L 127.0.0.1:5432:127.0.0.1:5432 -R 0.0.0.0:80:127.0.0.1:8080",
+        "cancel -R 0.0.0.0:80:127.0.0.1:8080",
+        "forward -R 0.0.0.0:80:localhost:8080",
     ]
 
 
@@ -67,7 +68,7 @@ def test_a_refused_forward_is_known_by_its_words_and_the_others_stand(program: S
     assert {forward: refusal.words for forward, refusal in master.refused.items()} == {
         WEB: "remote port forwarding failed for listen port 80"
     }
-    assert log(tmp_path)[1:] == ["forward -R *:80:127.0.0.1:8080", "forward -R *:81:127.0.0.1:8081"]
+    assert log(tmp_path)[1:] == ["forward -R 0.0.0.0:80:127.0.0.1:8080", "forward -R 0.0.0.0:81:127.0.0.1:8081"]
 
 
 def test_a_refused_forward_is_tried_again_later(

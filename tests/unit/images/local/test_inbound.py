@@ -46,7 +46,7 @@ def test_forwards_are_asked_for_where_the_process_listens() -> None:
     wanted = Wanted((NAMED, OWN), to_pod=(5432,), from_pod=(9000, 9001))
     listening = {8080: {ip_address("::")}, 9000: {ip_address("0.0.0.0")}}
     assert inbound.asked(wanted, listening) == {
-        Forward("-R", "*", 80, "localhost", 8080),
+        Forward("-R", "0.0.0.0", 80, "localhost", 8080),
         Forward("-R", "127.0.0.1", 9000, "127.0.0.1", 9000),
         Forward("-L", "127.0.0.1", 5432, "127.0.0.1", 5432),
     }
@@ -56,11 +56,11 @@ def test_forwards_are_asked_for_where_the_process_listens() -> None:
     ("forward", "words"),
     [
         (
-            Forward("-R", "*", 80, "127.0.0.1", 1),
+            Forward("-R", "0.0.0.0", 80, "127.0.0.1", 1),
             "listen on port 80: probably taken there, or not allowed below 1024 (",
         ),
         (
-            Forward("-R", "*", 8080, "127.0.0.1", 1),
+            Forward("-R", "0.0.0.0", 8080, "127.0.0.1", 1),
             "refused to listen on port 8080: probably taken there (ssh's words)",
         ),
         (Forward("-L", "127.0.0.1", 5432, "127.0.0.1", 5432), "127.0.0.1:5432 is taken in the helper's"),
@@ -141,7 +141,7 @@ def test_the_forward_is_there_while_the_process_listens(namespace: Namespace, tm
 
     keep(namespace, Wanted((NAMED,)), play)
     log = (tmp_path / "fake-forwarder.log").read_text().splitlines()
-    assert log == ["forward -R *:80:127.0.0.1:8080", "cancel -R *:80:127.0.0.1:8080"]
+    assert log == ["forward -R 0.0.0.0:80:127.0.0.1:8080", "cancel -R 0.0.0.0:80:127.0.0.1:8080"]
     assert namespace.events == [changed([], False)]
 
 

@@ -22,6 +22,9 @@ from supervisor.protocol import Inbound as Wanted
 from supervisor.standing import Standing
 
 POLL = 0.2  # seconds
+# Not "*": sshd grants that also where it got IPv6 alone, beside a sidecar that has the port of IPv4, and clients would
+# be that one's. IPv6 is what the engine does not carry either.
+ANYWHERE = "0.0.0.0"
 # The pod's sshd lets go of the ports of a link that vanished after 8 s: its ClientAliveInterval and CountMax.
 STALE = 12.0  # seconds
 
@@ -40,7 +43,7 @@ def ready(expose: Iterable[Expose], there: Collection[int]) -> bool:
 
 def asked(wanted: Wanted, listening: Mapping[int, Iterable[Address]]) -> set[Forward]:
     """The forwards that there should be while the namespace's ports are `listening`."""
-    pairs = [("*", port.remote, port.local) for port in wanted.expose]
+    pairs = [(ANYWHERE, port.remote, port.local) for port in wanted.expose]
     pairs += [("127.0.0.1", port, port) for port in wanted.from_pod]
     back = {
         Forward("-R", bind, remote, listeners.target(listening[local]), local)
@@ -83,7 +86,7 @@ class Inbound:
         while True:
             await master.change(asked(wanted, listeners.read(watched) if watched else {}))
             self._tell_refused(master)
-            there = sorted(forward.port for forward in master.there if forward.bind == "*")
+            there = sorted(forward.port for forward in master.there if forward.bind == ANYWHERE)
             self._standing.exposed(there, ready(wanted.expose, there))
             await asyncio.sleep(POLL if watched else forwards.RETRY)
 
