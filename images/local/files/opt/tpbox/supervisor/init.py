@@ -13,21 +13,30 @@ import signal
 from collections.abc import Callable
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+WAITED_FOR = (signal.SIGCHLD, *FORWARDED)
 
 
 def run(work: Callable[[], int]) -> int:
     """Runs `work` in a child and returns the exit code; 128 + n when signal n ended the child."""
-    # Held back until there is a child to pass them on to: PID 1 would not even die of them.
-    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    # Blocked and waited for: a handler might run a moment before the wait begins, which then would last for ever.
+    signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
     child = os.fork()
     if child == 0:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WAITED_FOR)
         return work()
-    for signum in FORWARDED:
-        signal.signal(signum, lambda received, _frame: os.kill(child, received))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     while True:
-        pid, status = os.wait()
-        if pid == child:
-            code = os.waitstatus_to_exitcode(status)
+        signum = signal.sigwait(WAITED_FOR)
+        if signum != signal.SIGCHLD:
+            os.kill(child, signum)
+        elif (code := _reap(child)) is not None:
             return code if code >= 0 else 128 - code
+
+
+def _reap(child: int) -> int | None:
+    """The exit code of `child` once it has ended; orphans that have ended are waited for besides."""
+    while True:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+        if pid == 0:
+            return None
