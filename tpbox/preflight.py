@@ -134,7 +134,7 @@ def check_namespace(api: Api, namespace: str) -> None:
     try:
         api.get(f"/api/v1/namespaces/{namespace}")
     except NotFoundError as error:
-        near = difflib.get_close_matches(namespace, _names(api, "/api/v1/namespaces"), n=1)
+        near = difflib.get_close_matches(namespace, workloads.names_in(api, "/api/v1/namespaces"), n=1)
         raise NotFoundError(
             f"there is no namespace '{namespace}' in context '{api.context}'",
             hint=f"Did you mean -n {near[0]}?" if near else f"Make it: kubectl create namespace {namespace}",
@@ -190,7 +190,7 @@ def _check_exists(api: Api, namespace: str, resource: str, name: str, called: st
     try:
         api.get(f"{path}/{name}")
     except NotFoundError as error:
-        near = difflib.get_close_matches(name, _names(api, path), n=1)
+        near = difflib.get_close_matches(name, workloads.names_in(api, path), n=1)
         raise NotFoundError(
             f"there is no {called} '{name}' in namespace '{namespace}'",
             hint=f"Did you mean '{near[0]}'?" if near else "",
@@ -218,13 +218,6 @@ def _swap(api: Api, namespace: str, ref: WorkloadRef) -> tuple[Swapped, list[str
     taken = Swapped.of(target.ref, target.manifest)
     redirected = [target.redirected] if target.redirected else []
     return taken, [*redirected, *taken.remarks(), *rivals.warnings(api, namespace, target.ref, target.manifest)]
-
-
-def _names(api: Api, path: str) -> list[str]:
-    try:
-        return [item["metadata"]["name"] for item in api.get(path)["items"]]
-    except ClusterError:
-        return []
 
 
 def server_for_helper(credential: Credential, docker: Docker) -> ApiServer:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tpbox import names
+from tpbox.cluster import workloads
 from tpbox.cluster.api import Api, ConflictError
 from tpbox.errors import ClusterError, ForbiddenError, NotFoundError, PodError
 
@@ -99,11 +100,8 @@ def exists(api: Api, namespace: str, name: str) -> bool:
 
 def is_ready(api: Api, namespace: str, name: str) -> bool:
     """Whether Services lead to the pod. Raises ClusterError."""
-    try:
-        conditions = api.get(pods_path(namespace, name)).get("status", {}).get("conditions", [])
-    except NotFoundError:
-        return False
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    found = workloads.get(api, namespace, "pods", name)
+    return found is not None and workloads.is_ready("pods", found)
 
 
 def wait_unready(api: Api, namespace: str, name: str, timeout: float) -> None:

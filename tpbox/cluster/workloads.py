@@ -60,7 +60,7 @@ def find(api: Api, namespace: str, ref: WorkloadRef) -> dict[str, Any]:
         kept = get(api, namespace, "configmaps", plan.record_name(ref.kind, ref.name))
         found = plan.pod_of(kept) if kept else None
     if found is None:
-        near = difflib.get_close_matches(ref.name, _names(api, path(namespace, ref.kind)), n=1)
+        near = difflib.get_close_matches(ref.name, names_in(api, path(namespace, ref.kind)), n=1)
         raise NotFoundError(
             f"there is no {ref.kind}/{ref.name} in namespace '{namespace}'",
             hint=f"Did you mean '{near[0]}'?" if near else f"See: kubectl -n {namespace} get {ref.kind}",
@@ -98,7 +98,7 @@ def wait_ready(api: Api, namespace: str, ref: WorkloadRef, *, timeout: float, ca
     while True:
         try:
             found = get(api, namespace, ref.kind, ref.name)
-            if found is None or _is_ready(ref.kind, found):
+            if found is None or is_ready(ref.kind, found):
                 return True
         except ClusterError:
             pass  # it may come back
@@ -128,7 +128,8 @@ def _check_claims(ref: WorkloadRef, found: dict[str, Any]) -> None:
         )
 
 
-def _is_ready(kind: str, found: dict[str, Any]) -> bool:
+def is_ready(kind: str, found: dict[str, Any]) -> bool:
+    """Whether a pod is Ready, or as many of a workload's as there should be."""
     status = found.get("status", {})
     if kind == "pods":
         return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ()))
@@ -136,7 +137,8 @@ def _is_ready(kind: str, found: dict[str, Any]) -> bool:
     return bool(seen and status.get("readyReplicas", 0) >= plan.replicas_of(found))
 
 
-def _names(api: Api, listing: str) -> list[str]:
+def names_in(api: Api, listing: str) -> list[str]:
+    """The names of a list's objects; none where it may not be read."""
     try:
         return [item["metadata"]["name"] for item in api.items(listing)]
     except ClusterError:
