@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from tpbox import names
 from tpbox.cluster import api as kube
-from tpbox.cluster import rivals, workloads
+from tpbox.cluster import ranges, rivals, workloads
 from tpbox.cluster.api import Api
 from tpbox.errors import ClusterError, DockerError, ForbiddenError, NotFoundError, UsageError
+from tpbox.local import resolve
 from tpbox.local.docker import Docker
 from tpbox.local.embedded import kubeconfig_path
 from tpbox.plan import clone, swap, volumes, workload
@@ -26,6 +27,7 @@ from tpbox.plan.clone import Clone, Swapped
 from tpbox.plan.containers import PortBinding
 from tpbox.plan.kubeconfig import ApiServer, Credential
 from tpbox.plan.node import CONTEXT
+from tpbox.plan.outside import Found, Outside, Ranges
 from tpbox.plan.request import SessionRequest, WorkloadRef
 from tpbox.plan.session import Facts
 
@@ -80,6 +82,8 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
             hint="Push it: tpbox images push REPOSITORY, or load it (kind, k3d, minikube): tpbox images load; both say "
             "the --pod-image to use.",
         )
+    server = server_for_helper(credential, docker)
+    outside, outside_remarks = _outside(api, namespace, request.outside, server)
     swapped, remarks = _swap(api, namespace, request.swap) if request.swap else (None, [])
     if request.as_name:
         _check_free(api, namespace, request.as_name)
@@ -90,11 +94,12 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
         namespace=namespace,
         kubeconfig=kubeconfig,
         credential=credential,
-        server=server_for_helper(credential, docker),
+        server=server,
         embedded=embedded,
         like=_like(api, namespace, request.like) if request.like else None,
         swap=swapped,
-        remarks=tuple(remarks),
+        remarks=(*remarks, *outside_remarks),
+        outside=outside,
         not_live=_not_live(request, docker),
     )
 
@@ -218,6 +223,16 @@ def _swap(api: Api, namespace: str, ref: WorkloadRef) -> tuple[Swapped, list[str
     taken = Swapped.of(target.ref, target.manifest)
     redirected = [target.redirected] if target.redirected else []
     return taken, [*redirected, *taken.remarks(), *rivals.warnings(api, namespace, target.ref, target.manifest)]
+
+
+def _outside(api: Api, namespace: str, asked: Outside, server: ApiServer) -> tuple[Found, list[str]]:
+    """What the names and the cluster's ranges are, and what the user is to know of it. Raises TpboxError."""
+    asked.check_server(server.address)
+    hosts = {name: resolve.here(name) for name in asked.never_names}
+    if not asked.only_cluster:
+        return Found(Ranges(), hosts), asked.remarks()
+    found = ranges.find(api, namespace)
+    return Found(found, hosts), [*asked.check_ranges(found), *asked.remarks()]
 
 
 def server_for_helper(credential: Credential, docker: Docker) -> ApiServer:

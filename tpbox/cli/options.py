@@ -4,8 +4,8 @@
 
 and, for `run` and `shell`:
 
-@options.add([*options.SWAP, *options.INBOUND])
-options.check_together(chosen); options.inbound(chosen)
+@options.add([*options.SWAP, *options.INBOUND, *options.OUTSIDE])
+options.check_together(chosen); options.inbound(chosen); options.outside(chosen)
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import click
 from tpbox.cli import completions
 from tpbox.errors import UsageError
 from tpbox.plan import inbound as ports
+from tpbox.plan import outside as networks
 from tpbox.plan.inbound import Inbound
+from tpbox.plan.outside import Outside
 from tpbox.plan.request import DEFAULT_RESTORE_WAIT, parse_environment
 
 Option = Callable[..., Any]
@@ -69,6 +71,15 @@ INBOUND: list[Option] = [
                  help="127.0.0.1:C of the process is 127.0.0.1:H of this machine."),
 ]  # fmt: skip
 
+OUTSIDE: list[Option] = [
+    click.option("--only-cluster", is_flag=True,
+                 help="Only the cluster's addresses and names go through the pod; the rest as from this machine."),
+    click.option("--also-proxy", multiple=True, metavar="CIDR|HOST",
+                 help="With --only-cluster: this goes through the pod too; a HOST is what the pod knows it as."),
+    click.option("--never-proxy", multiple=True, metavar="CIDR|HOST",
+                 help="This leaves by this machine's network, whatever else is said; a HOST is what it is here."),
+]  # fmt: skip
+
 # (option, the other, why they do not go together)
 _EXCLUDED = (
     ("swap", "like", "the pod in a workload's place is like it in all things"),
@@ -81,6 +92,8 @@ _PART_OF = (
     ("take_over", "swap", "--swap deploy/web --take-over"),
     ("restore_wait", "swap", "--swap deploy/web --restore-wait 120"),
     ("as_name", "expose", "--expose 8080 --as my-web"),
+    # Without it everything goes through the pod; who takes it for the switch must not think that the rest stays local.
+    ("also_proxy", "only_cluster", "--only-cluster --also-proxy 10.1.0.0/16"),
 )
 
 ENVIRONMENT: list[Option] = [
@@ -109,13 +122,13 @@ def check_kubeconfig(path: str) -> None:
 
 
 def check_together(chosen: dict[str, Any]) -> None:
-    """Raises UsageError for options of SWAP, INBOUND and POD that do not go together."""
+    """Raises UsageError for options of SWAP, INBOUND, OUTSIDE and POD that do not go together."""
     for option, other, reason in _EXCLUDED:
         if chosen[option] and chosen[other]:
             raise UsageError(f"{_flag(option)} and {_flag(other)} do not go together: {reason}", hint="Leave one out.")
     for option, whole, example in _PART_OF:
         value = chosen[option]
-        given = value is not None and value is not False and value != ""  # `--restore-wait 0` is
+        given = value is not None and value is not False and value not in ("", ())  # `--restore-wait 0` is
         if given and not chosen[whole]:
             raise UsageError(f"{_flag(option)} means nothing without {_flag(whole)}", hint=f"For instance: {example}")
 
@@ -127,6 +140,11 @@ def _flag(name: str) -> str:
 def inbound(chosen: dict[str, Any]) -> Inbound:
     """What the options of INBOUND say. Raises UsageError."""
     return ports.parse(chosen["expose"], chosen["to_pod"], chosen["from_pod"], chosen["container_to_host"])
+
+
+def outside(chosen: dict[str, Any]) -> Outside:
+    """What the options of OUTSIDE say. Raises UsageError."""
+    return networks.parse(chosen["also_proxy"], chosen["never_proxy"], chosen["only_cluster"])
 
 
 def environment(options: dict[str, Any]) -> dict[str, str]:

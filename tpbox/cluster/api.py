@@ -83,8 +83,8 @@ class Api:
     def get(self, path: str, **query: str) -> dict[str, Any]:
         return self._object("GET", path, query)
 
-    def create(self, path: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        return self._object("POST", path, body=manifest)
+    def create(self, path: str, manifest: Mapping[str, Any], **query: str) -> dict[str, Any]:
+        return self._object("POST", path, query, body=manifest)
 
     def items(self, path: str, **query: str) -> list[dict[str, Any]]:
         """The objects of a list."""

@@ -12,6 +12,7 @@ from typing import Literal
 from tpbox.errors import UsageError
 from tpbox.plan.containers import PortBinding
 from tpbox.plan.inbound import Inbound, port_number
+from tpbox.plan.outside import Outside
 from tpbox.plan.volumes import VolumeOptions
 
 Engine = Literal["auto", "sshuttle"]
@@ -193,6 +194,7 @@ class SessionRequest:
     take_over: bool = False
     restore_wait: int = DEFAULT_RESTORE_WAIT
     inbound: Inbound = field(default_factory=Inbound)
+    outside: Outside = field(default_factory=Outside)
     as_name: str = ""
     engine: Engine = "auto"
     method: Method = "auto"

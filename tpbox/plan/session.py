@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpbox import names
@@ -14,6 +14,7 @@ from tpbox.plan.containers import ContainerSpec
 from tpbox.plan.guard import Guard
 from tpbox.plan.inbound import SSH_PORT, Inbound
 from tpbox.plan.kubeconfig import ApiServer, Credential
+from tpbox.plan.outside import Found
 from tpbox.plan.proxy_pod import ProxyPod, job, service_of
 from tpbox.plan.request import SessionRequest
 from tpbox.plan.swap import record_name
@@ -56,6 +57,7 @@ class Facts:
     like: Clone | None = None
     swap: Swapped | None = None
     remarks: tuple[str, ...] = ()  # what the user is to know before anything is made
+    outside: Found = field(default_factory=Found)
     not_live: str = ""  # why volumes cannot be live with this Docker engine
 
 
@@ -223,7 +225,11 @@ class SessionPlan:
             "pod": pod,
             "ssh": {"port": SSH_PORT, "user": "tpbox", "privateKey": private_key, "hostKey": host_key},
             "kubeconfig": kubeconfig.minimal(self.facts.credential, self.facts.server),
-            "engine": {"name": ENGINE, "bypass": [self.facts.server.endpoint]},
+            "engine": {
+                "name": ENGINE,
+                "bypass": [self.facts.server.endpoint],
+                **self.request.outside.configuration(self.facts.outside),
+            },
             "volumes": self.volumes.configuration(),
             "inbound": self.inbound.configuration(),
         }
@@ -274,6 +280,7 @@ class SessionPlan:
             f"pod       {json.dumps(pod, indent=1)}",
             *([f"service   {json.dumps(self.service('UID'), indent=1)}"] if self.service_name else []),
             f"inbound   {self.inbound.words()}",
+            f"outbound  {self.request.outside.words(facts.outside)}",
             *(f"swap      {words}" for words in (facts.swap.words(self.request.now) if facts.swap else ())),
             f"helper    {helper.name}: hostname {helper.hostname}; capabilities {', '.join(helper.cap_add)}; "
             f"network {helper.network or 'bridge'}; ports {', '.join(map(str, process.ports)) or 'none'}",

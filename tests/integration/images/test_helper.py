@@ -74,7 +74,7 @@ class Helper:
 @pytest.fixture
 def helper(image: Callable[[str], str]) -> Iterator[Helper]:
     started = Helper(image("local"))
-    assert started.event() == {"event": "hello", "protocol": 2}
+    assert started.event() == {"event": "hello", "protocol": 3}
     yield started
     assert started.process.stdin is not None
     started.process.stdin.close()

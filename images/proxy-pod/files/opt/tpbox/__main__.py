@@ -1,4 +1,4 @@
-"""The proxy pod's entrypoint: `/usr/bin/python3 -I /opt/tpbox [attach | snapshot]`."""
+"""The proxy pod's entrypoint: `/usr/bin/python3 -I /opt/tpbox [attach | snapshot | resolve NAME…]`."""
 
 import sys
 

@@ -14,6 +14,10 @@ channel"). The end of stdin, `stop` and SIGTERM end it with 0; a first link that
     forwards    ssh forwards that come and go
     host        the namespace's ports that lead to the launcher's machine
     netns       addresses, resolver, hosts file and firewall of the namespace
+    carried     what the tunnel carries, and what stays local
+    outside     the same with what only the pod knows: its resolver, names' addresses there
+    questions   whose answer a question for a name is: the pod's resolver's, or the laptop's
+    resolver    a DNS forwarder, where names outside the cluster stay local
     children    the one door to other programs
     init        PID 1
 """

@@ -5,7 +5,8 @@
     netns.nameservers(resolv_conf)          # ["10.96.0.10"]
 
 The user's process lives in this namespace. What the engine carries is redirected to loopback before the filter sees
-it; whatever else the process sends is refused here, so that it never leaves by the bridge, engine up or down.
+it; whatever else the process sends is refused here, so that it never leaves by the bridge, engine up or down. What is
+the user's to keep local (`carried`) is let out.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from pathlib import Path
 from typing import Any
 
 from supervisor import children
+from supervisor.carried import Carried
 from supervisor.protocol import Endpoint
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 HOSTS = Path("/etc/hosts")
 IF_INET6 = Path("/proc/net/if_inet6")
 
+EVERYTHING_CARRIED = Carried()
 NEIGHBOUR_DISCOVERY = ("neighbour-solicitation", "neighbour-advertisement")
 
 
-def output_rules(version: int, bypass: Iterable[Endpoint], gateway: str = "") -> str:
+def output_rules(
+    version: int, bypass: Iterable[Endpoint], gateway: str = "", carried: Carried = EVERYTHING_CARRIED
+) -> str:
     """The filter table of IP `version` as `iptables-restore` reads it; it replaces the table in one step."""
     accepted = [
         "-o lo",  # the process talking to itself, by whatever address
@@ -40,6 +45,14 @@ def output_rules(version: int, bypass: Iterable[Endpoint], gateway: str = "") ->
     if version == 6:
         # Without neighbour discovery no reply finds its way; IPv4's ARP does not pass here.
         accepted += [f"-p ipv6-icmp --icmpv6-type {kind}" for kind in NEIGHBOUR_DISCOVERY]
+    accepted += [
+        f"-d {resolver} -p {protocol} --dport 53"
+        for resolver in carried.resolvers
+        for protocol in ("udp", "tcp")
+        if resolver.version == version
+    ]
+    accepted += [f"-d {network}" for network in carried.local(version)]
+    refused = [""] if carried.everything else [f" -d {network}" for network in carried.networks(version)]
     # Not "port unreachable": the process would take it for the answer of the service it asked.
     reject = "icmp6-adm-prohibited" if version == 6 else "icmp-admin-prohibited"
     return "\n".join(
@@ -49,7 +62,7 @@ def output_rules(version: int, bypass: Iterable[Endpoint], gateway: str = "") ->
             ":FORWARD DROP [0:0]",
             ":OUTPUT ACCEPT [0:0]",
             *(f"-A OUTPUT {match} -j ACCEPT" for match in accepted),
-            f"-A OUTPUT -j REJECT --reject-with {reject}",
+            *(f"-A OUTPUT{match} -j REJECT --reject-with {reject}" for match in refused),
             "COMMIT",
             "",
         ]
@@ -82,12 +95,15 @@ async def addresses() -> list[str]:
     return local_addresses(json.loads(await children.run(["ip", "-json", "-4", "address"])))
 
 
-async def close_off(bypass: Iterable[Endpoint]) -> None:
-    """Lets nothing out but to `bypass` and the gateway, and replies to published ports. Raises CommandError."""
+async def close_off(bypass: Iterable[Endpoint], carried: Carried = EVERYTHING_CARRIED) -> None:
+    """Lets nothing out but to `bypass` and the gateway, replies to published ports, and what is not `carried`.
+
+    Raises CommandError.
+    """
     bypass = tuple(bypass)
-    await children.run(["iptables-restore"], input=output_rules(4, bypass, await gateway()))
+    await children.run(["iptables-restore"], input=output_rules(4, bypass, await gateway(), carried))
     if IF_INET6.exists() and IF_INET6.read_text():
-        await children.run(["ip6tables-restore"], input=output_rules(6, bypass))
+        await children.run(["ip6tables-restore"], input=output_rules(6, bypass, carried=carried))
 
 
 async def resemble(info: Mapping[str, Any]) -> None:

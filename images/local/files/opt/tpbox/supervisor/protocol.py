@@ -15,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL = 2
+from supervisor import carried
+
+PROTOCOL = 3
 ENGINES = ("sshuttle",)
 
 Emit = Callable[..., None]
@@ -88,6 +90,7 @@ class Configure:
     kubeconfig: dict[str, Any] = field(repr=False)
     engine: str
     bypass: tuple[Endpoint, ...]
+    outside: carried.Wanted
     volumes: Volumes
     inbound: Inbound
 
@@ -169,12 +172,20 @@ def _configure(command: dict[str, Any]) -> Configure:
         kubeconfig=_get(command, "kubeconfig", dict),
         engine=name,
         bypass=bypass,
+        outside=_outside(engine),
         volumes=Volumes(
             live=_get(volumes, "live", bool, "configure: volumes."),
             copies=_get(volumes, "copies", dict, "configure: volumes."),
         ),
         inbound=_inbound(_get(command, "inbound", dict)),
     )
+
+
+def _outside(engine: dict[str, Any]) -> carried.Wanted:
+    try:
+        return carried.parse(engine)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Refused(f"configure: engine lacks something, or holds something other than networks: {error}") from error
 
 
 def _inbound(found: dict[str, Any]) -> Inbound:

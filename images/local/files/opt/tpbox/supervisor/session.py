@@ -17,6 +17,7 @@ from supervisor.children import CommandError
 from supervisor.host import Host
 from supervisor.inbound import Inbound
 from supervisor.link import Link, LinkError
+from supervisor.outside import Outside, OutsideError
 from supervisor.protocol import Configure, Emit, Guard, Refused, Stop, Withdraw
 from supervisor.sshuttle import EngineError
 from supervisor.standing import Standing
@@ -46,6 +47,7 @@ class Session:
         self._host = host
         self._standing = Standing(emit)
         self._inbound = Inbound(emit, self._standing)
+        self._outside = Outside()
         self._links = 0
         self._engines = 0
         self._configured: asyncio.Queue[Configure] = asyncio.Queue()
@@ -72,12 +74,20 @@ class Session:
         """Keeps the latest configuration's link and engine up. Raises Failed."""
         configure = await self._configured.get()
         self._host.configured(configure.inbound.host)
+        try:
+            await children.first_of(self._outside.work(), self._follow(configure))
+        except OutsideError as error:
+            raise Failed("outside", str(error), error.detail) from error
+        raise AssertionError("both go on for ever")
+
+    async def _follow(self, configure: Configure) -> NoReturn:
         while True:
             configure = await children.first_of(self._configured.get(), self._keep(configure))
 
     async def _keep(self, configure: Configure) -> NoReturn:
+        self._outside.configured(configure.outside)
         try:
-            await netns.close_off(configure.bypass)
+            await netns.close_off(configure.bypass, self._outside.carried)
         except CommandError as error:
             raise Failed("network", "the helper's network cannot be closed off", str(error)) from error
         loop = asyncio.get_running_loop()
@@ -121,13 +131,18 @@ class Session:
 
     async def _engine(self, configure: Configure, connected: Link) -> NoReturn:
         try:
-            await netns.resemble(connected.info)
+            carried = await self._outside.linked(configure, connected.info)
+            await netns.resemble(self._outside.resembled(connected.info))
+            await netns.close_off(configure.bypass, carried)  # the pod's own addresses count as the cluster's
             argv = sshuttle.argv(
                 configure.bypass,
                 await netns.gateway(),
                 netns.nameservers(connected.info["resolvConf"]),
                 await netns.addresses(),
+                carried,
             )
+        except OutsideError as error:
+            raise Failed("outside", str(error), error.detail) from error
         except (CommandError, OSError) as error:
             raise Failed("network", "the namespace cannot be made like the Pod's", str(error)) from error
         async with sshuttle.running(argv, ENGINE_TIMEOUT) as engine:

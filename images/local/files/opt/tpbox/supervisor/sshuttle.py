@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from supervisor import children, link
+from supervisor.carried import Carried
 from supervisor.children import Child
 from supervisor.protocol import Endpoint
 
@@ -27,7 +28,9 @@ class EngineError(Exception):
     """The engine could not be started, or has ended; the text is its own last words."""
 
 
-def argv(bypass: Iterable[Endpoint], gateway: str, nameservers: Iterable[str], local: Iterable[str]) -> list[str]:
+def argv(
+    bypass: Iterable[Endpoint], gateway: str, nameservers: Iterable[str], local: Iterable[str], carried: Carried
+) -> list[str]:
     """The command line. `local` are the namespace's own addresses."""
     # 1.3.1 lets local addresses through only after 0.0.0.0/0 has been redirected, in PREROUTING too: without
     # these a connection to a published port or to the Pod's own address would go to the far end.
@@ -35,6 +38,9 @@ def argv(bypass: Iterable[Endpoint], gateway: str, nameservers: Iterable[str], l
     if gateway:
         excluded.append(gateway)
     excluded += [str(end) for end in bypass if end.address.version == 4]
+    excluded += [f"{resolver}:53" for resolver in carried.resolvers if resolver.version == 4]
+    # Of carried and excluded networks the smaller wins, whatever their order here: sshuttle sorts its rules so.
+    excluded += [str(network) for network in carried.local(4)]
     names = ",".join(nameservers)
     return [
         "sshuttle",
@@ -45,7 +51,7 @@ def argv(bypass: Iterable[Endpoint], gateway: str, nameservers: Iterable[str], l
         f"--ssh-cmd={shlex.join(link.ssh_argv())}",
         f"--remote={link.HOST}",
         *(f"--exclude={subnet}" for subnet in excluded),
-        "0.0.0.0/0",
+        *(str(network) for network in carried.networks(4)),
     ]
 
 

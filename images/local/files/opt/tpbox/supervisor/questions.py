@@ -1,0 +1,107 @@
+"""Whose answer a question for a name is: the pod's resolver's, or the laptop's. Pure.
+
+    names = Split.of(info["resolvConf"], also=["db.corp"], carried=carried)
+    names.is_the_pods(questions.name(message))
+
+Of a message (RFC 1035) only the question's name is read; all else passes through as it is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from supervisor.carried import Address, Carried
+
+HEADER = 12  # bytes
+LONGEST_LABEL, LONGEST_NAME = 63, 255  # bytes
+RESPONSE = 0x80  # QR, in the first byte of the flags
+KEPT_FLAGS = 0x79  # of that byte: opcode and RD
+SERVER_FAILURE = 0x82  # RA, and RCODE 2, in the second
+
+# A pod's search list holds NAMESPACE.svc.DOMAIN: the one place that tells a pod the cluster's domain.
+SERVICES = re.compile(r"[^.]+\.svc\.(?P<domain>.+)")
+REVERSE_4, REVERSE_6 = ".in-addr.arpa", ".ip6.arpa"
+
+
+def name(message: bytes) -> str:
+    """The name that a query asks for, in lower case and without the last dot. Raises ValueError when it is no query."""
+    return _question(message)[0]
+
+
+def failure(query: bytes) -> bytes:
+    """The answer SERVFAIL to a query. Raises ValueError when it is none."""
+    end = _question(query)[1]
+    flags = bytes([RESPONSE | query[2] & KEPT_FLAGS, SERVER_FAILURE])
+    return query[:2] + flags + b"\0\1" + bytes(6) + query[HEADER:end]
+
+
+def _question(message: bytes) -> tuple[str, int]:
+    """The name of the first question, and where that question ends."""
+    if len(message) < HEADER or message[2] & RESPONSE or message[4:6] != b"\0\1":
+        raise ValueError("not a query with one question")
+    labels, at = [], HEADER
+    while at < len(message) and (length := message[at]):
+        # No compression: there is nothing before the question that it could point to.
+        if length > LONGEST_LABEL or at > HEADER + LONGEST_NAME:
+            raise ValueError("a name that is none")
+        labels.append(message[at + 1 : at + 1 + length].decode("latin-1").lower())
+        at += 1 + length
+    if at + 5 > len(message):
+        raise ValueError("cut off")
+    return ".".join(labels), at + 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """`domains`: these names and all below them are the pod's; `names`: these alone; `carried`: the names of these
+    addresses."""
+
+    domains: frozenset[str]
+    names: frozenset[str]
+    carried: Carried
+
+    @classmethod
+    def of(cls, resolv_conf: str, also: Iterable[str], carried: Carried) -> Split:
+        """`resolv_conf` is the pod's. Its whole search list counts: what the node's part of it adds to a name is meant
+        for the pod's resolver."""
+        searched = search(resolv_conf)
+        clusters = [found["domain"] for domain in searched if (found := SERVICES.fullmatch(domain))]
+        return cls(frozenset([*searched, *clusters]), frozenset(map(_plain, also)), carried)
+
+    def is_the_pods(self, name: str) -> bool:
+        if (address := reverse(name)) is not None:
+            return self.carried.takes(address)
+        return name in self.names or _below(name, self.domains)
+
+
+def search(resolv_conf: str) -> list[str]:
+    """The search list of a resolv.conf: of several the last counts, resolv.conf(5)."""
+    lists = [
+        words[1:] for line in resolv_conf.splitlines() if (words := line.split()) and words[0] in ("search", "domain")
+    ]
+    return [_plain(domain) for domain in lists[-1] if _plain(domain)] if lists else []
+
+
+def reverse(name: str) -> Address | None:
+    """The address whose name is asked for (RFC 1035, 3.5; RFC 3596, 2.5); None for any other question."""
+    try:
+        if name.endswith(REVERSE_4):
+            return ipaddress.IPv4Address(".".join(reversed(name.removesuffix(REVERSE_4).split("."))))
+        if name.endswith(REVERSE_6):
+            digits = "".join(reversed(name.removesuffix(REVERSE_6).split(".")))
+            return ipaddress.IPv6Address(bytes.fromhex(digits))
+    except ValueError:
+        pass
+    return None
+
+
+def _plain(domain: str) -> str:
+    return domain.rstrip(".").lower()
+
+
+def _below(name: str, domains: Collection[str]) -> bool:
+    labels = name.split(".")
+    return any(".".join(labels[start:]) in domains for start in range(len(labels)))
