@@ -21,7 +21,7 @@ from tpbox.plan.outside import Network, Ranges
 
 SERVICE_CIDRS = "/apis/networking.k8s.io/v1/servicecidrs"
 IMPOSSIBLE = "192.0.2.0"  # of TEST-NET-1 (RFC 5737): no cluster's
-# "…the provided IP (192.0.2.0) is not in the valid range. The range of valid IPs is 10.96.0.0/16", before 1.33
+# "…the provided IP (192.0.2.0) is not in the valid range. The range of valid IPs is 10.96.0.0/16" (1.34)
 VALID_RANGE = re.compile(r"range of valid IPs is ([0-9a-fA-F:.]+/\d+)")
 # What is taken around the address of a pod where no node tells: as many as a node usually has.
 AROUND = {4: 24, 6: 64}

@@ -25,7 +25,8 @@ LOOPBACKS = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*{_LABEL}")  # RFC 1123
-_NUMBERS = re.compile(r"[0-9.x]+|.*:.*")  # meant as an address; some resolvers would take 10.1 for 10.0.0.1
+# Meant as an address, right or wrong; resolvers take 10.1 for 10.0.0.1. No name ends in a number.
+_NUMBERS = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)|.*:.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def parse_one(option: str, text: str) -> Network | str:
             return name
         raise UsageError(f"{option} '{text}' is neither CIDR nor host name", hint=_example(option))
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text.replace("%", " "), strict=False)  # an interface's name means nothing there
     except ValueError as error:
         raise UsageError(f"{option} '{text}' is not a CIDR", detail=str(error), hint=_example(option)) from None
     _check(option, text, network)

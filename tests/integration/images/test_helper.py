@@ -18,10 +18,13 @@ CONFIGURE = {
     "pod": "tpbox-abcdefgh",
     "ssh": {"port": 20022, "user": "tpbox", "privateKey": "none", "hostKey": "ssh-ed25519 AAAA"},
     "kubeconfig": {},
-    "engine": {"name": "sshuttle", "bypass": ["192.0.2.1:6443"]},
+    "engine": {
+        "name": "sshuttle", "bypass": ["192.0.2.1:6443"],
+        "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False,
+    },
     "volumes": {"live": False, "copies": {}},
     "inbound": {"expose": [], "toPod": [], "fromPod": [], "host": []},
-}
+}  # fmt: skip
 # Both would be answered, if only by an error of another kind, were they let out.
 TRY = """
 import errno, socket

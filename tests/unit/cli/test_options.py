@@ -8,6 +8,7 @@ import pytest
 
 from tpbox.cli import options
 from tpbox.errors import UsageError
+from tpbox.plan import outside
 from tpbox.plan.inbound import parse
 
 
@@ -33,7 +34,9 @@ def test_a_kubeconfig_that_is_not_there_is_named() -> None:
 def words(*argv: str) -> dict[str, Any]:
     """What click makes of the words."""
     chosen: dict[str, Any] = {}
-    note = options.add([*options.SWAP, *options.INBOUND, *options.POD])(lambda **found: chosen.update(found))
+    note = options.add([*options.SWAP, *options.INBOUND, *options.OUTSIDE, *options.POD])(
+        lambda **found: chosen.update(found)
+    )
     click.command("run")(note).main([*argv], standalone_mode=False)
     return chosen
 
@@ -48,6 +51,7 @@ def words(*argv: str) -> dict[str, Any]:
         ("--take-over", ["--take-over means nothing without --swap", "--swap deploy/web --take-over"]),
         ("--restore-wait 0", ["--restore-wait means nothing without --swap", "--restore-wait 120"]),
         ("--as mine", ["--as means nothing without --expose", "--expose 8080 --as my-web"]),
+        ("--also-proxy 10.1.0.0/16", ["--also-proxy means nothing without --only-cluster", "--only-cluster --also"]),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(argv: str, says: list[str]) -> None:
@@ -64,10 +68,18 @@ def test_options_that_do_not_go_together_are_refused(argv: str, says: list[str])
         "--swap web --now --take-over --restore-wait 0 --expose 80 --pull-secret s",
         "--expose 80 --as mine --like web --service-account me",
         "--to-pod 80 --from-pod 81 --container-to-host 82",
+        "--only-cluster --also-proxy 10.1.0.0/16 --never-proxy 10.1.7.0/24",
+        "--never-proxy 10.1.7.0/24",
     ],
 )
 def test_options_that_go_together_are_taken(argv: str) -> None:
     options.check_together(words(*argv.split()))
+
+
+def test_what_stays_outside_is_read() -> None:
+    argv = "--only-cluster --also-proxy 10.1.0.0/16 --never-proxy 10.1.7.0/24 --never-proxy wiki"
+    found = options.outside(words(*argv.split()))
+    assert found == outside.parse(("10.1.0.0/16",), ("10.1.7.0/24", "wiki"), only_cluster=True)
 
 
 def test_the_ports_of_the_options_are_read() -> None:

@@ -149,7 +149,10 @@ def test_the_helper_gets_a_kubeconfig_by_address_and_nothing_of_the_users_file()
         "contexts": [{"name": "session", "context": {"cluster": "cluster", "user": "user"}}],
         "current-context": "session",
     }
-    assert configuration["engine"] == {"name": "sshuttle", "bypass": ["10.0.0.1:6443"]}
+    assert configuration["engine"] == {
+        "name": "sshuttle", "bypass": ["10.0.0.1:6443"],
+        "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False,
+    }  # fmt: skip
     assert configuration["ssh"]["hostKey"] == "ssh-ed25519 H"
 
 

@@ -96,7 +96,10 @@ def configure() -> dict[str, Any]:
         "pod": "tpbox-abcdefgh-x2x4z",
         "ssh": {"port": 20022, "user": "tpbox", "privateKey": "PRIVATE", "hostKey": "ssh-ed25519 AAAA"},
         "kubeconfig": {"kind": "Config"},
-        "engine": {"name": "sshuttle", "bypass": ["172.30.0.2:6443"]},
+        "engine": {
+            "name": "sshuttle", "bypass": ["172.30.0.2:6443"],
+            "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False,
+        },
         "volumes": {"live": False, "copies": {}},
         "inbound": {"expose": [], "toPod": [], "fromPod": [], "host": []},
-    }
+    }  # fmt: skip

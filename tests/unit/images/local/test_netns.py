@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 from supervisor import netns
+from supervisor.carried import Carried, networks
 from supervisor.children import CommandError
 from supervisor.protocol import endpoint
 
@@ -42,6 +44,33 @@ def test_ipv6_is_closed_but_for_its_own_bypass_and_neighbours() -> None:
         "-A OUTPUT -p ipv6-icmp --icmpv6-type neighbour-advertisement -j ACCEPT",
         "-A OUTPUT -j REJECT --reject-with icmp6-adm-prohibited",
     ]
+
+
+def test_what_is_never_carried_may_leave() -> None:
+    carried = Carried(never=networks("192.0.2.0/24", "fd00::/64"))
+    assert netns.output_rules(4, [], "172.17.0.1", carried).splitlines()[7:-1] == [
+        "-A OUTPUT -d 172.17.0.1 -j ACCEPT",
+        "-A OUTPUT -d 192.0.2.0/24 -j ACCEPT",
+        "-A OUTPUT -j REJECT --reject-with icmp-admin-prohibited",
+    ]
+    assert "-A OUTPUT -d fd00::/64 -j ACCEPT" in netns.output_rules(6, [], carried=carried).splitlines()
+
+
+def test_where_only_the_cluster_is_carried_nothing_else_is_refused() -> None:
+    carried = Carried(
+        only=networks("10.96.0.0/16", "10.244.0.0/24"),
+        never=networks("10.96.7.0/24"),
+        resolvers=(ip_address("10.96.9.53"), ip_address("fe80::1")),
+    )
+    assert netns.output_rules(4, [], "172.17.0.1", carried).splitlines()[7:-1] == [
+        "-A OUTPUT -d 172.17.0.1 -j ACCEPT",
+        "-A OUTPUT -d 10.96.9.53 -p udp --dport 53 -j ACCEPT",
+        "-A OUTPUT -d 10.96.9.53 -p tcp --dport 53 -j ACCEPT",
+        "-A OUTPUT -d 10.96.7.0/24 -j ACCEPT",
+        "-A OUTPUT -d 10.96.0.0/16 -j REJECT --reject-with icmp-admin-prohibited",
+        "-A OUTPUT -d 10.244.0.0/24 -j REJECT --reject-with icmp-admin-prohibited",
+    ]
+    assert "REJECT" not in netns.output_rules(6, [], carried=carried)
 
 
 def test_name_servers_are_read_in_order_and_ipv4_only() -> None:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from supervisor import sshuttle
+from supervisor.carried import Carried, networks
 from supervisor.protocol import endpoint
 from supervisor.sshuttle import EngineError
 
@@ -15,7 +17,7 @@ SetProgram = Callable[[str, str], Path]
 def test_the_command_line() -> None:
     bypass = [endpoint("172.30.0.2:6443"), endpoint("[fd00::2]:6443")]
     local = ["127.0.0.1", "10.244.0.7", "172.17.0.5"]
-    assert sshuttle.argv(bypass, "172.17.0.1", ["10.96.0.10", "10.96.0.11"], local) == [
+    assert sshuttle.argv(bypass, "172.17.0.1", ["10.96.0.10", "10.96.0.11"], local, Carried()) == [
         "sshuttle",
         "--method=nat",
         "--disable-ipv6",
@@ -33,12 +35,26 @@ def test_the_command_line() -> None:
 
 
 def test_no_name_server_and_no_gateway_leave_their_options_out() -> None:
-    assert sshuttle.argv([], "", [], ["127.0.0.1"])[3:] == [
+    assert sshuttle.argv([], "", [], ["127.0.0.1"], Carried())[3:] == [
         "--python=/usr/bin/python3",
         "--ssh-cmd=ssh -F /run/tpbox/ssh_config",
         "--remote=pod",
         "--exclude=127.0.0.0/8",
         "0.0.0.0/0",
+    ]
+
+
+def test_what_is_carried_and_what_stays_local() -> None:
+    carried = Carried(
+        only=networks("10.96.0.0/16", "10.244.0.0/24", "fd00::/64"),
+        never=networks("10.96.7.0/24", "fd00:1::/64"),
+        resolvers=(ip_address("10.96.9.53"), ip_address("fe80::1")),
+    )
+    assert sshuttle.argv([], "", [], [], carried)[5:] == [
+        "--exclude=10.96.9.53:53",
+        "--exclude=10.96.7.0/24",
+        "10.96.0.0/16",
+        "10.244.0.0/24",
     ]
 
 

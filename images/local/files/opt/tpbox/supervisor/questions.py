@@ -45,12 +45,12 @@ def _question(message: bytes) -> tuple[str, int]:
     labels, at = [], HEADER
     while at < len(message) and (length := message[at]):
         # No compression: there is nothing before the question that it could point to.
-        if length > LONGEST_LABEL or at > HEADER + LONGEST_NAME:
-            raise ValueError("a name that is none")
+        if length > LONGEST_LABEL:
+            raise ValueError("a label that is none")
         labels.append(message[at + 1 : at + 1 + length].decode("latin-1").lower())
         at += 1 + length
-    if at + 5 > len(message):
-        raise ValueError("cut off")
+    if at + 5 > len(message) or at + 1 - HEADER > LONGEST_NAME:
+        raise ValueError("cut off, or too long a name")
     return ".".join(labels), at + 5
 
 
