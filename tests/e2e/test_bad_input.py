@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ from tests.e2e.launcher import CLIENTS, Launcher, Result, error_lines, state_dir
 
 USAGE, TPBOX, NOT_EXECUTABLE, NOT_FOUND = 2, 125, 126, 127
 NOWHERE = "127.0.0.1:1"  # nothing listens on port 1 of the loopback: refused at once
+NO_NAME = "no-such-name.invalid"  # RFC 6761: nobody's
 LIMIT = 40  # seconds
 AT_ONCE = 4
 QUOTA = "no-pods"
@@ -144,6 +146,24 @@ TABLE = (
     run("container-to-host-no-number", USAGE, "--container-to-host x:1", "--container-to-host", "x"),
     run("as-taken", USAGE, "--expose 8080 --as web", "web", "--as"),
     run("as-without-expose", USAGE, "--as mine", "--as", "--expose"),
+    # Outside the cluster
+    run("never-proxy-no-cidr", USAGE, "--never-proxy 10.1.0.0/33", "10.1.0.0/33", "CIDR", "For instance"),
+    run("never-proxy-host-bits", USAGE, "--never-proxy 10.1.2.3/16", "10.1.2.3/16", "--never-proxy 10.1.0.0/16"),
+    run("never-proxy-no-host", USAGE, "--never-proxy my_host", "my_host", "host name"),
+    run("never-proxy-everything", USAGE, "--never-proxy 0.0.0.0/0", "0.0.0.0/0", "--only-cluster"),
+    run("never-proxy-loopback", USAGE, "--never-proxy localhost", "loopback", "--container-to-host"),
+    run("never-proxy-name-server", TPBOX, "--never-proxy {services}", "{services}", "name server"),
+    Bad("never-proxy-unknown-here", (*HERE, "--never-proxy", NO_NAME, *PROGRAM), TPBOX,
+        (NO_NAME, "does not resolve on this machine"), {"PYTHONPATH": "{resolver}"}),
+    run("also-proxy-without-only-cluster", USAGE, "--also-proxy 10.1.0.0/16", "--also-proxy", "--only-cluster"),
+    run("also-proxy-host-bits", USAGE, "--only-cluster --also-proxy 10.1.2.3/16", "--also-proxy 10.1.0.0/16"),
+    run("also-proxy-everything", USAGE, "--only-cluster --also-proxy 0.0.0.0/0", "0.0.0.0/0", "Leave both out"),
+    run("also-proxy-ipv6", USAGE, "--only-cluster --also-proxy fd00::/64", "fd00::/64", "IPv6"),
+    run("also-proxy-api-server", TPBOX, "--only-cluster --also-proxy {servernet}", "API server's address {server}"),
+    run("also-proxy-unknown-in-the-pod", TPBOX, f"--only-cluster --also-proxy {NO_NAME}", NO_NAME,
+        "does not resolve in the pod"),
+    cluster("only-cluster-without-rights", TPBOX, "--kubeconfig {noranges} -n {namespace}-bare --only-cluster",
+            "range of the cluster's Services and pods", "--also-proxy CIDR"),
     # Docker
     Bad("docker-down", (*HERE, *PROGRAM), TPBOX, ("Docker", "/nonexistent.sock"), {"DOCKER_HOST": "unix:///nonexistent.sock"}),
     program("image-unknown", TPBOX, f"--image {NOWHERE}/nothing:1 -- true", f"{NOWHERE}/nothing:1", "docker build"),
@@ -170,8 +190,15 @@ def made(tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     config = yaml.safe_load(Path(path).read_text())
     weak = shop.kubectl("-n", tpbox.namespace, "create", "token", "default").strip()
     _make_quota(f"{tpbox.namespace}-quota")
-    no_scale = _make_account_without_scale(tpbox.namespace)
+    no_scale = _make_account(tpbox.namespace, "no-scale", _LOOK_AT_DEPLOYMENTS)
+    shop.make_namespace(f"{tpbox.namespace}-bare")
+    no_ranges = _make_account(f"{tpbox.namespace}-bare", "no-ranges")
+    node = json.loads(shop.docker("inspect", shop.node()))[0]["NetworkSettings"]["Networks"]["tpbox-cluster"][
+        "IPAddress"
+    ]
     (folder / "empty").mkdir()
+    (folder / "resolver").mkdir()
+    (folder / "resolver" / "sitecustomize.py").write_text(_KNOWS_NO_NAME)
     (folder / "rubbish").write_text("this: [is no kubeconfig")
     (folder / "badline").write_text("GOOD=1\nexport BAD=2\n")
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -185,6 +212,11 @@ def made(tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "expired": _write(folder / "expired", _with_user(config, {"token": "no.such.token"})),
             "weak": _write(folder / "weak", _with_user(config, {"token": weak})),
             "noscale": _write(folder / "noscale", _with_user(config, {"token": no_scale})),
+            "noranges": _write(folder / "noranges", _with_user(config, {"token": no_ranges})),
+            "resolver": str(folder / "resolver"),
+            "server": node,
+            "servernet": str(ipaddress.ip_network(f"{node}/28", strict=False)),
+            "services": str(ipaddress.ip_network(f"{shop.cluster_ip('kube-dns', 'kube-system')}/24", strict=False)),
             "taken": str(listening.getsockname()[1]),
         }
 
@@ -212,14 +244,27 @@ def _make_quota(namespace: str) -> None:
         shop.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
 
 
-def _make_account_without_scale(namespace: str) -> str:
-    """The token of an account that may have sessions, and look at deployments, and no more."""
-    name = "no-scale"
+_LOOK_AT_DEPLOYMENTS = {"apiGroups": ["apps"], "resources": ["deployments", "deployments/scale"], "verbs": ["get"]}
+
+# In the place of the machine's resolver, which may know every name and must not be asked for this one.
+_KNOWS_NO_NAME = f"""
+import socket
+real = socket.getaddrinfo
+def getaddrinfo(host, *rest, **named):
+    if host == "{NO_NAME}":
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return real(host, *rest, **named)
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+def _make_account(namespace: str, name: str, *more: dict[str, Any]) -> str:
+    """The token of an account that may have sessions, what `more` says, and nothing else."""
     rules = [
         {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "delete"]},
         {"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]},
         {"apiGroups": [""], "resources": ["pods/portforward"], "verbs": ["create"]},
-        {"apiGroups": ["apps"], "resources": ["deployments", "deployments/scale"], "verbs": ["get"]},
+        *more,
     ]
     metadata = {"name": name, "namespace": namespace}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}

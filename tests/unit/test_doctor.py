@@ -70,7 +70,7 @@ class _FakeApi(Api):
             raise NotFoundError("not found")
         return {"items": []}
 
-    def create(self, path: str, manifest: object) -> dict[str, object]:
+    def create(self, path: str, manifest: object, **query: str) -> dict[str, object]:
         assert isinstance(manifest, dict)
         asked = manifest["spec"]["resourceAttributes"]
         return {"status": {"allowed": f"{asked['verb']} {asked['resource']}" in self._granted}}

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_network
 from typing import Any, cast
 
 import pytest
 
 from tpbox import preflight
+from tpbox.cluster import ranges
 from tpbox.cluster.api import Api
-from tpbox.errors import ClusterError, DockerError, ForbiddenError, NotFoundError, UsageError
+from tpbox.errors import ClusterError, DockerError, ForbiddenError, NotFoundError, TpboxError, UsageError
+from tpbox.local import resolve
 from tpbox.local.docker import Docker
 from tpbox.plan.kubeconfig import ApiServer, Credential
+from tpbox.plan.outside import Found, Ranges
+from tpbox.plan.outside import parse as parse_outside
 from tpbox.plan.request import ProcessOptions, SessionRequest, WorkloadRef, parse_ports
 from tpbox.plan.session import Facts
 
@@ -70,6 +75,20 @@ def test_the_facts_of_a_cluster_by_address() -> None:
     facts = check(FakeApi())
     assert (facts.context, facts.namespace, facts.kubeconfig, facts.embedded) == ("dev", "shop", "/kubeconfig", False)
     assert facts.server == ApiServer("10.0.0.1", 6443, "10.0.0.1")
+
+
+def test_what_stays_outside_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve, "here", lambda name: ("192.0.2.9",))
+    found = Ranges((ip_network("10.96.0.0/16"),), (ip_network("10.244.0.0/24"),), guessed=True)
+    monkeypatch.setattr(ranges, "find", lambda api, namespace: found)
+    assert check(FakeApi()).outside == Found()
+    local = check(FakeApi(), outside=parse_outside((), ("wiki",), only_cluster=False))
+    assert (local.outside, local.remarks) == (Found(hosts={"wiki": ("192.0.2.9",)}), ())
+    only = check(FakeApi(), outside=parse_outside((), (), only_cluster=True))
+    assert only.outside == Found(found)
+    assert "10.244.0.0/24 is taken" in only.remarks[0]
+    with pytest.raises(TpboxError, match=r"--also-proxy 10\.0\.0\.0/8 covers the API server's address 10\.0\.0\.1"):
+        check(FakeApi(), outside=parse_outside(("10.0.0.0/8",), (), only_cluster=True))
 
 
 def test_a_namespace_that_is_not_there_suggests_the_nearest() -> None:

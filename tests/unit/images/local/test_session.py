@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supervisor import inbound, listeners, session
+from supervisor import inbound, listeners, resolver, session
 from supervisor.host import Host
 from supervisor.volumes import Volumes
 
@@ -76,6 +76,55 @@ def test_link_remote_and_engine_come_up_in_order_and_go_down_in_reverse(
     assert launcher.events[0] == {"event": "link", "state": "up", "reconnects": 0}
     assert launcher.events[1]["info"]["environment"] == {"GREETING": "hi"}
     assert (tmp_path / "resolv.conf").read_text().endswith("nameserver 10.96.0.10\n")
+
+
+def test_what_cannot_be_kept_outside_ends_the_session_with_the_reason(
+    program: SetProgram, configure: dict[str, Any]
+) -> None:
+    configure["engine"]["never"] = ["10.96.0.0/16"]
+
+    async def use() -> None:
+        launcher = Launcher()
+        launcher.send(configure)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        try:
+            await launcher.session.work()
+        finally:
+            listening.cancel()
+
+    with pytest.raises(session.Failed, match="covers the pod's name server") as failed:
+        asyncio.run(asyncio.wait_for(use(), 10))
+    assert failed.value.step == "outside"
+
+
+def test_with_only_cluster_names_are_split_and_what_the_pod_knows_is_closed_off(
+    program: SetProgram, configure: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure["engine"] |= {"only": ["10.96.0.0/16"], "splitNames": True}
+    serving = asyncio.Event()
+
+    async def serve(choose: Callable[[str], list[str]]) -> None:
+        assert choose("web.shop.svc.cluster.local") == ["10.96.0.10"]
+        serving.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(resolver, "serve", serve)
+
+    async def use() -> None:
+        launcher = Launcher()
+        launcher.send(configure)
+        listening = asyncio.create_task(launcher.session.listen(launcher.commands))
+        work = asyncio.create_task(launcher.session.work())
+        await launcher.until("engine", "up")
+        await asyncio.wait_for(serving.wait(), 5)
+        await stop(launcher, work)
+        listening.cancel()
+
+    asyncio.run(use())
+    assert (tmp_path / "resolv.conf").read_text() == "nameserver 127.0.53.1\nsearch shop.svc.cluster.local\n"
+    before, after = (tmp_path / "iptables-restore.log").read_text().split("COMMIT\n")[:2]
+    assert "-d 10.244.0.7/32 -j REJECT" not in before
+    assert "-d 10.244.0.7/32 -j REJECT" in after
 
 
 @pytest.mark.parametrize("name", ["kubectl", "ssh", "sshuttle"])

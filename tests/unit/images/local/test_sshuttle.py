@@ -50,7 +50,7 @@ def test_what_is_carried_and_what_stays_local() -> None:
         never=networks("10.96.7.0/24", "fd00:1::/64"),
         resolvers=(ip_address("10.96.9.53"), ip_address("fe80::1")),
     )
-    assert sshuttle.argv([], "", [], [], carried)[5:] == [
+    assert sshuttle.argv([], "", [], [], carried)[7:] == [
         "--exclude=10.96.9.53:53",
         "--exclude=10.96.7.0/24",
         "10.96.0.0/16",

@@ -6,7 +6,6 @@ from typing import Any
 
 import agent
 import pytest
-from agent import resolve
 
 
 def test_each_name_has_its_addresses_or_the_reason(
@@ -17,7 +16,7 @@ def test_each_name_has_its_addresses_or_the_reason(
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [(0, 0, 0, "", (address, 0)) for address in ("10.1.2.3", "fd00::1", "10.1.2.3")]
 
-    monkeypatch.setattr(resolve.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     assert agent.main(["resolve", "db.corp", "nowhere"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "addresses": {"db.corp": ["10.1.2.3", "fd00::1"]},
