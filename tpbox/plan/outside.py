@@ -76,7 +76,7 @@ class Outside:
                 raise TpboxError(
                     f"{ALSO} {network} covers the API server's address {server}",
                     detail="The helper itself reaches it, always directly: the tunnel hangs on it.",
-                    hint=f"Name networks without it; in the cluster the API server is kubernetes.default. {NEVER} may.",
+                    hint="Name networks without it. As kubernetes.default the process reaches the API server through the pod.",
                 )
 
     def check_ranges(self, ranges: Ranges) -> list[str]:
@@ -114,7 +114,8 @@ class Outside:
         through = ", ".join([*made["only"], *made["also"], "the pod's resolver"]) if self.only_cluster else "everything"
         names = {address: name for name, addresses in found.hosts.items() for address in addresses}
         never = [f"{network} ({names[network]})" if network in names else network for network in made["never"]]
-        return f"{through} through the pod" + (f"; never {', '.join(never)}" if never else "")
+        rest = "; the rest stays local" if self.only_cluster else ""
+        return f"{through} through the pod{rest}" + (f"; never {', '.join(never)}" if never else "")
 
 
 def parse(also: Iterable[str], never: Iterable[str], only_cluster: bool) -> Outside:

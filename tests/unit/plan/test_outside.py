@@ -101,8 +101,8 @@ def test_it_is_said_in_words() -> None:
     assert Outside().words(Found()) == "everything through the pod"
     asked = parse(("db.corp",), ("192.0.2.128/25", "wiki.corp"), True)
     assert asked.words(FOUND) == (
-        "10.96.0.0/16, 10.244.0.0/24, db.corp, the pod's resolver through the pod; never 192.0.2.128/25, "
-        "192.0.2.9 (wiki.corp)"
+        "10.96.0.0/16, 10.244.0.0/24, db.corp, the pod's resolver through the pod; the rest stays local; "
+        "never 192.0.2.128/25, 192.0.2.9 (wiki.corp)"
     )
 
 

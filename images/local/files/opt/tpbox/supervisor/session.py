@@ -126,14 +126,19 @@ class Session:
             except (EngineError, LinkError) as error:
                 reason = str(error)
                 raise
+            except Failed:
+                reason = ""  # it is not made anew, and `failed` says why
+                raise
             finally:
-                self._emit("link", state="down", reason=reason)
+                if reason:
+                    self._emit("link", state="down", reason=reason)
 
     async def _engine(self, configure: Configure, connected: Link) -> NoReturn:
         try:
             carried = await self._outside.linked(configure, connected.info)
             await netns.resemble(self._outside.resembled(connected.info))
-            await netns.close_off(configure.bypass, carried)  # the pod's own addresses count as the cluster's
+            if not carried.everything:  # the pod's own addresses count as the cluster's
+                await netns.close_off(configure.bypass, carried)
             argv = sshuttle.argv(
                 configure.bypass,
                 await netns.gateway(),
