@@ -162,7 +162,8 @@ TABLE = (
     run("also-proxy-api-server", TPBOX, "--only-cluster --also-proxy {servernet}", "API server's address {server}"),
     run("also-proxy-unknown-in-the-pod", TPBOX, f"--only-cluster --also-proxy {NO_NAME}", NO_NAME,
         "does not resolve in the pod"),
-    cluster("only-cluster-without-rights", TPBOX, "--kubeconfig {noranges} -n {namespace}-bare --pod-image any:1 --only-cluster",
+    cluster("only-cluster-without-rights", TPBOX,
+            "--kubeconfig {noranges} -n {namespace}-bare --pod-image any:1 --only-cluster",
             "range of the cluster's Services and pods", "--also-proxy CIDR"),
     # Docker
     Bad("docker-down", (*HERE, *PROGRAM), TPBOX, ("Docker", "/nonexistent.sock"), {"DOCKER_HOST": "unix:///nonexistent.sock"}),
