@@ -76,7 +76,7 @@ class Outside:
                 raise TpboxError(
                     f"{ALSO} {network} covers the API server's address {server}",
                     detail="The helper itself reaches it, always directly: the tunnel hangs on it.",
-                    hint="Name networks without it. The process reaches the API server as kubernetes.default, by the pod.",
+                    hint="Name networks without it. By kubernetes.default it is reached through the pod.",
                 )
 
     def check_ranges(self, ranges: Ranges) -> list[str]:
