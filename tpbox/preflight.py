@@ -21,7 +21,7 @@ from tpbox.cluster.api import Api
 from tpbox.errors import ClusterError, DockerError, ForbiddenError, NotFoundError, UsageError
 from tpbox.local.docker import Docker
 from tpbox.local.embedded import kubeconfig_path
-from tpbox.plan import clone, swap, volumes, workload
+from tpbox.plan import clone, engine, swap, volumes, workload
 from tpbox.plan.clone import Clone, Swapped
 from tpbox.plan.containers import PortBinding
 from tpbox.plan.kubeconfig import ApiServer, Credential
@@ -96,6 +96,7 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
         swap=swapped,
         remarks=tuple(remarks),
         not_live=_not_live(request, docker),
+        not_exact=_not_exact(request, docker),
     )
 
 
@@ -106,6 +107,13 @@ def _not_live(request: SessionRequest, docker: Docker) -> str:
         return ""
     reason = volumes.cannot_be_live(docker.info(), docker.host, Path("/dev/fuse").exists())
     volumes.check_live(request.volumes, reason)
+    return reason
+
+
+def _not_exact(request: SessionRequest, docker: Docker) -> str:
+    """Why the engine netstack cannot work here. Raises TunnelError when it was to be that one."""
+    reason = engine.cannot_be_exact(docker.info(), docker.host, Path(engine.TUN_DEVICE).exists())
+    engine.check(request.engine, reason)
     return reason
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tpbox.errors import UsageError
+from tpbox.plan import engine
 from tpbox.plan.containers import PortBinding
 from tpbox.plan.inbound import Inbound, port_number
 from tpbox.plan.volumes import VolumeOptions
 
-Engine = Literal["auto", "sshuttle"]
 Method = Literal["auto", "container"]
 
 DEFAULT_GRACE = 30  # seconds
@@ -194,7 +194,7 @@ class SessionRequest:
     restore_wait: int = DEFAULT_RESTORE_WAIT
     inbound: Inbound = field(default_factory=Inbound)
     as_name: str = ""
-    engine: Engine = "auto"
+    engine: engine.Asked = "auto"
     method: Method = "auto"
     grace: int = DEFAULT_GRACE
     helper_image: str = ""

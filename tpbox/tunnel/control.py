@@ -22,7 +22,7 @@ from tpbox.plan.volumes import Mount
 
 log = logging.getLogger(__name__)
 
-PROTOCOL = 2
+PROTOCOL = 3
 TAIL_LINES = 3
 
 

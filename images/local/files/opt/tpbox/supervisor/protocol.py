@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL = 2
-ENGINES = ("sshuttle",)
+PROTOCOL = 3
+ENGINES = ("netstack", "sshuttle")
 
 Emit = Callable[..., None]
 
@@ -42,6 +42,15 @@ class Ssh:
     user: str
     private_key: str = field(repr=False)
     host_key: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`port` is that of the engine's own far end in the Pod, 0 where it has none."""
+
+    name: str
+    port: int
+    bypass: tuple[Endpoint, ...]
 
 
 @dataclass(frozen=True)
@@ -86,8 +95,7 @@ class Configure:
     pod: str
     ssh: Ssh
     kubeconfig: dict[str, Any] = field(repr=False)
-    engine: str
-    bypass: tuple[Endpoint, ...]
+    engine: Engine
     volumes: Volumes
     inbound: Inbound
 
@@ -147,15 +155,7 @@ def emit(event: str, **fields: object) -> None:
 
 def _configure(command: dict[str, Any]) -> Configure:
     ssh = _get(command, "ssh", dict)
-    engine = _get(command, "engine", dict)
     volumes = _get(command, "volumes", dict)
-    name = _get(engine, "name", str, "configure: engine.")
-    if name not in ENGINES:
-        raise Refused(f"configure: unknown engine {name!r}; known here: {', '.join(ENGINES)}")
-    try:
-        bypass = tuple(endpoint(text) for text in _get(engine, "bypass", list, "configure: engine."))
-    except (AttributeError, ValueError) as error:
-        raise Refused(f"configure: engine.bypass holds something other than IP:PORT: {error}") from error
     return Configure(
         session=_get(command, "session", str),
         namespace=_get(command, "namespace", str),
@@ -167,14 +167,25 @@ def _configure(command: dict[str, Any]) -> Configure:
             host_key=_get(ssh, "hostKey", str, "configure: ssh."),
         ),
         kubeconfig=_get(command, "kubeconfig", dict),
-        engine=name,
-        bypass=bypass,
+        engine=_engine(_get(command, "engine", dict)),
         volumes=Volumes(
             live=_get(volumes, "live", bool, "configure: volumes."),
             copies=_get(volumes, "copies", dict, "configure: volumes."),
         ),
         inbound=_inbound(_get(command, "inbound", dict)),
     )
+
+
+def _engine(found: dict[str, Any]) -> Engine:
+    place = "configure: engine."
+    name = _get(found, "name", str, place)
+    if name not in ENGINES:
+        raise Refused(f"configure: unknown engine {name!r}; known here: {', '.join(ENGINES)}")
+    try:
+        bypass = tuple(endpoint(text) for text in _get(found, "bypass", list, place))
+    except (AttributeError, ValueError) as error:
+        raise Refused(f"configure: engine.bypass holds something other than IP:PORT: {error}") from error
+    return Engine(name, _get(found, "port", int, place), bypass)
 
 
 def _inbound(found: dict[str, Any]) -> Inbound:

@@ -17,14 +17,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from supervisor import children, link
-from supervisor.children import Child
+from supervisor.children import Child, EngineError
 from supervisor.protocol import Endpoint
 
 NAME = "sshuttle"
-
-
-class EngineError(Exception):
-    """The engine could not be started, or has ended; the text is its own last words."""
 
 
 def argv(bypass: Iterable[Endpoint], gateway: str, nameservers: Iterable[str], local: Iterable[str]) -> list[str]:

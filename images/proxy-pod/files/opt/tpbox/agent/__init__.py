@@ -16,6 +16,7 @@ docs/architecture.md, "The agent", is the contract.
     kubernetes  the API server
     pod         what the Pod is: environment, mounts, resolver
     snapshot    archives of the Pod's volumes
+    far         the engine netstack's end in the Pod
     sshd        host key, configuration, the running sshd
     init        PID 1
 """
