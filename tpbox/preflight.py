@@ -22,7 +22,7 @@ from tpbox.errors import ClusterError, DockerError, ForbiddenError, NotFoundErro
 from tpbox.local import resolve
 from tpbox.local.docker import Docker
 from tpbox.local.embedded import kubeconfig_path
-from tpbox.plan import clone, swap, volumes, workload
+from tpbox.plan import clone, engine, swap, volumes, workload
 from tpbox.plan.clone import Clone, Swapped
 from tpbox.plan.containers import PortBinding
 from tpbox.plan.kubeconfig import ApiServer, Credential
@@ -70,10 +70,7 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
     namespace = request.namespace or api.namespace
     check_namespace(api, namespace)
     _check_rights(api, namespace, _rights(request))
-    if request.service_account:
-        _check_exists(api, namespace, "serviceaccounts", request.service_account, "service account")
-    if request.pull_secret:
-        _check_exists(api, namespace, "secrets", request.pull_secret, "pull secret")
+    _check_named(api, namespace, request)
     credential = api.credential()
     embedded = kubeconfig == str(kubeconfig_path())
     if not embedded and not request.pod_image:
@@ -83,10 +80,10 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
             "the --pod-image to use.",
         )
     server = server_for_helper(credential, docker)
+    not_exact = _not_exact(request, docker)
+    request.outside.check_carried(engine.choose(request.engine, not_exact))
     outside, outside_remarks = _outside(api, namespace, request.outside, server)
     swapped, remarks = _swap(api, namespace, request.swap) if request.swap else (None, [])
-    if request.as_name:
-        _check_free(api, namespace, request.as_name)
     return Facts(
         owner=names.owner(),
         docker_host=docker.host,
@@ -101,6 +98,7 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
         remarks=(*remarks, *outside_remarks),
         outside=outside,
         not_live=_not_live(request, docker),
+        not_exact=not_exact,
     )
 
 
@@ -111,6 +109,13 @@ def _not_live(request: SessionRequest, docker: Docker) -> str:
         return ""
     reason = volumes.cannot_be_live(docker.info(), docker.host, Path("/dev/fuse").exists())
     volumes.check_live(request.volumes, reason)
+    return reason
+
+
+def _not_exact(request: SessionRequest, docker: Docker) -> str:
+    """Why the engine netstack cannot work here. Raises TunnelError when it was to be that one."""
+    reason = engine.cannot_be_exact(docker.info(), docker.host, Path(engine.TUN_DEVICE).exists())
+    engine.check(request.engine, reason)
     return reason
 
 
@@ -188,6 +193,16 @@ def right_words(right: Right) -> tuple[str, str]:
     """The verb, and the resource as kubectl writes it: ("get", "pods/log")."""
     verb, _, resource, subresource = right
     return verb, f"{resource}/{subresource}" if subresource else resource
+
+
+def _check_named(api: Api, namespace: str, request: SessionRequest) -> None:
+    """What the request names is there, and the name that it gives is free."""
+    if request.service_account:
+        _check_exists(api, namespace, "serviceaccounts", request.service_account, "service account")
+    if request.pull_secret:
+        _check_exists(api, namespace, "secrets", request.pull_secret, "pull secret")
+    if request.as_name:
+        _check_free(api, namespace, request.as_name)
 
 
 def _check_exists(api: Api, namespace: str, resource: str, name: str, called: str) -> None:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tpbox.plan.session import ENGINE, METHOD, SessionPlan
+from tpbox.plan.session import METHOD, SessionPlan
 from tpbox.ui import Phases
 
 
@@ -18,7 +18,7 @@ def write(path: str, phases: Phases, plan: SessionPlan | None, *, pod: str, reco
     report = {
         "version": 1,
         "session": phases.session,
-        "engine": ENGINE,
+        "engine": plan.engine if plan else "",
         "method": METHOD,
         "volumes": plan.volumes.mode if plan else "off",
         "target": plan.target if plan else "",

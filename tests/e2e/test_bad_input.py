@@ -158,7 +158,7 @@ TABLE = (
     run("also-proxy-without-only-cluster", USAGE, "--also-proxy 10.1.0.0/16", "--also-proxy", "--only-cluster"),
     run("also-proxy-host-bits", USAGE, "--only-cluster --also-proxy 10.1.2.3/16", "--also-proxy 10.1.0.0/16"),
     run("also-proxy-everything", USAGE, "--only-cluster --also-proxy 0.0.0.0/0", "0.0.0.0/0", "Leave both out"),
-    run("also-proxy-ipv6", USAGE, "--only-cluster --also-proxy fd00::/64", "fd00::/64", "IPv6"),
+    run("also-proxy-ipv6", TPBOX, "--engine sshuttle --only-cluster --also-proxy fd00::/64", "fd00::/64", "IPv6"),
     run("also-proxy-api-server", TPBOX, "--only-cluster --also-proxy {servernet}", "API server's address {server}"),
     run("also-proxy-unknown-in-the-pod", TPBOX, f"--only-cluster --also-proxy {NO_NAME}", NO_NAME,
         "does not resolve in the pod"),

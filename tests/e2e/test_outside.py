@@ -18,7 +18,7 @@ from tests.e2e import shop
 from tests.e2e.launcher import CLIENTS, MYAPP, Launcher
 from tests.e2e.probe import Answer, ask
 
-ENGINES = ["sshuttle"]
+ENGINES = ["netstack", "sshuttle"]
 NETWORK = "tpbox-cluster"
 IN_CLUSTER = "outside"  # a name that the cluster alone knows, of an address that is not the cluster's
 ON_MACHINE = "wiki.example"  # a name that the launcher alone knows

@@ -16,6 +16,11 @@ REPOSITORY = "tpbox-integration-test"
 pytestmark = pytest.mark.usefixtures("state_home")
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_young(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "OUTDATED_AFTER", -10)  # seconds; Docker counts whole ones
+
+
 @pytest.fixture
 def context(docker: Docker, tmp_path: Path) -> Iterator[Context]:
     write(tmp_path, f"FROM {BASE}\nCOPY ca/ /ca/\nCOPY tool /tool\n")
@@ -61,6 +66,17 @@ def test_an_older_image_goes_when_nothing_uses_it(docker: Docker, context: Conte
     new = images.ensure(docker, context, lambda _: None)
     assert new != old
     assert tags(docker) == {new}
+
+
+def test_an_older_image_that_another_checkout_may_use_stays(
+    docker: Docker, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = images.ensure(docker, context, lambda _: None)
+    (context.path / "tool").write_text("#!/bin/sh\necho two\n")
+    with monkeypatch.context() as young:
+        young.setattr(images, "OUTDATED_AFTER", 3600)
+        new = images.ensure(docker, context, lambda _: None)
+    assert tags(docker) == {old, new}
 
 
 def test_an_older_image_stays_while_a_container_uses_it(docker: Docker, context: Context) -> None:

@@ -39,10 +39,11 @@ class NoRoomError(PodError):
 
 @dataclass(frozen=True)
 class ReadyPod:
-    """A proxy pod whose agent has said its host key."""
+    """A proxy pod whose agent has said its host key, and on which port the engine's far end listens, 0 for none."""
 
     name: str
     host_key: str
+    engine_port: int = 0
 
 
 def jobs_path(namespace: str, name: str = "") -> str:
@@ -81,9 +82,9 @@ def wait_ready(api: Api, namespace: str, session: str, *, timeout: float, cancel
         else:
             state = _check(api, pod, time.monotonic() - began)
             if _running(pod):
-                host_key = _host_key(api, namespace, pod["metadata"]["name"])
-                if host_key:
-                    return ReadyPod(pod["metadata"]["name"], host_key)
+                name = pod["metadata"]["name"]
+                if said := _ready_words(api, namespace, name):
+                    return ReadyPod(name, said["hostKey"], said.get("enginePort", 0))
         cancelled.wait(POLL)
     raise PodError(f"the proxy pod was not ready after {timeout:.0f} s", detail=state, hint=_look(namespace, session))
 
@@ -205,15 +206,16 @@ def _running(pod: dict[str, Any]) -> bool:
     return any("running" in status.get("state", {}) for status in statuses)
 
 
-def _host_key(api: Api, namespace: str, name: str) -> str:
+def _ready_words(api: Api, namespace: str, name: str) -> dict[str, Any]:
+    """What the agent says once sshd listens; empty before."""
     for line in _log(api, namespace, name).splitlines():
         try:
             said = json.loads(line)
         except ValueError:
             continue
         if isinstance(said, dict) and said.get("event") == "ready":
-            return str(said["hostKey"])
-    return ""
+            return said
+    return {}
 
 
 def _log(api: Api, namespace: str, name: str) -> str:

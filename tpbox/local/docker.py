@@ -12,6 +12,7 @@ Every refusal is a DockerError with the engine's own words.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ class Docker:
         labels: Mapping[str, str],
         buildargs: Mapping[str, str],
         progress: Progress,
+        target: str = "",
     ) -> None:
         """Builds a context (an uncompressed tar archive) and gives the image its tags.
 
@@ -124,6 +126,7 @@ class Docker:
                 forcerm=True,
                 labels=dict(labels),
                 buildargs=dict(buildargs),
+                target=target,
                 decode=True,
             ):
                 if "error" in part:
@@ -142,12 +145,16 @@ class Docker:
         with _translated(f"tag {reference} as {tag}"):
             self._client.images.get(reference).tag(repository, tag=name)
 
-    def images(self, labels: Mapping[str, str], *, dangling: bool = False) -> dict[str, list[str]]:
-        """The images that carry these labels, ids with their tags; with `dangling` only those without a tag."""
+    def images(
+        self, labels: Mapping[str, str], *, dangling: bool = False, built_before: float = math.inf
+    ) -> dict[str, list[str]]:
+        """The images that carry these labels, ids with their tags; with `dangling` only those without a tag.
+
+        `built_before` is in seconds since the epoch."""
         filters = {"label": _selector(labels), "dangling": dangling}
         with _translated("list images"):
             found = self._client.api.images(filters=filters)
-        return {i["Id"]: i["RepoTags"] or [] for i in found}
+        return {i["Id"]: i["RepoTags"] or [] for i in found if i["Created"] <= built_before}
 
     def remove_image(self, reference: str) -> bool:
         """Removes a tag, and the image with its last one. Returns False when a container uses it."""

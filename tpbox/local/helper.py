@@ -11,6 +11,7 @@ from tpbox import signals
 from tpbox.errors import DockerError
 from tpbox.local.docker import Channel, Docker
 from tpbox.local.volumes import Cleanup, VolumeService
+from tpbox.plan import engine
 from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import check_live
 
@@ -20,21 +21,33 @@ def start(
 ) -> tuple[Channel, VolumeService]:
     """Starts the helper and returns its streams. Raises DockerError.
 
-    Where Docker refuses what live volumes need they are copied, if the user left that open: `replanned` gets the new
-    plan before anything of it is made.
+    Where Docker refuses what live volumes or the engine netstack need, copies or sshuttle do, if the user left that
+    open: `replanned` gets the new plan before anything of it is made.
     """
     try:
         return _start(docker, plan, image, cleanup)
     except DockerError as error:
-        asked = plan.request.volumes
-        if not plan.volumes.live or asked.mode != "auto":
-            raise
         reason = ": ".join(filter(None, (error.message, error.detail)))
-        check_live(asked, reason)
-        copying = plan.with_copies(reason)
-        replanned(copying)
+        less = _with_less(plan, reason)
+        if less is None:
+            raise
+        replanned(less)
         docker.remove(plan.name)
-        return _start(docker, copying, image, cleanup)
+        return start(docker, less, image, cleanup, replanned)
+
+
+def _with_less(plan: SessionPlan, reason: str) -> SessionPlan | None:
+    """The plan without what Docker probably refused; None when there is nothing that it could do without.
+
+    Raises when what would have to go was asked for in so many words.
+    """
+    if plan.engine == "netstack" and (engine.TUN_DEVICE in reason or not plan.volumes.live):
+        return plan.with_sshuttle(reason)
+    asked = plan.request.volumes
+    if not plan.volumes.live or asked.mode != "auto":
+        return None
+    check_live(asked, reason)
+    return plan.with_copies(reason)
 
 
 def _start(docker: Docker, plan: SessionPlan, image: str, cleanup: Cleanup) -> tuple[Channel, VolumeService]:

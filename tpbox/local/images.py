@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import tarfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,13 @@ BASE_HINT = (
 CONTEXT_LABEL = "tpbox.dev/context"
 # A build stage that is too large to be kept as a cache says LABEL tpbox.dev/stage=build.
 STAGE_LABEL = "tpbox.dev/stage"
+OUTDATED_AFTER = 24 * 3600  # seconds
 IGNORED = {"ca", "__pycache__", "README.md"}
+# The folders whose images need another's: the build argument, and the folder and repository of that one.
+STAGES = {
+    "images/local": {"NETSTACK": ("netstack", "tpbox-netstack")},
+    "images/proxy-pod": {"NETSTACK": ("netstack", "tpbox-netstack")},
+}
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 # Where people put the additional authorities of their network: Debian's and Fedora's families.
 CERTIFICATE_FOLDERS = (Path("/usr/local/share/ca-certificates"), Path("/etc/pki/ca-trust/source/anchors"))
@@ -42,15 +49,21 @@ class Context:
     path: Path
     repository: str
     arguments: Mapping[str, str] = field(default_factory=dict)
+    # Arguments that name an image which is built first: one program of ours for several images.
+    stages: Mapping[str, Context] = field(default_factory=dict)
+    target: str = ""  # a stage of the Dockerfile that is the image, else its last
 
     def hash(self) -> str:
         """12 hex digits over names, run bits, contents and arguments; not over what is beside the build (IGNORED)."""
         digest = hashlib.sha256()
         for name, entry in _entries(self.path):
             _mix(digest, name, "x" if _runs(entry) else "-", _content(entry))
-        for name, value in sorted(self.arguments.items()):
+        for name, value in sorted(self.all_arguments().items()):
             _mix(digest, "argument", name, value.encode())
         return digest.hexdigest()[:12]
+
+    def all_arguments(self) -> dict[str, str]:
+        return {**self.arguments, **{name: stage.reference for name, stage in self.stages.items()}}
 
     @property
     def reference(self) -> str:
@@ -65,7 +78,8 @@ def find(folder: str, repository: str, arguments: Mapping[str, str] | None = Non
     package = Path(__file__).resolve().parent.parent
     for root in (package / "_contexts", package.parent):
         if (root / folder / "Dockerfile").is_file():
-            return Context(root / folder, repository, arguments or {})
+            stages = {name: find(*stage) for name, stage in STAGES.get(folder, {}).items()}
+            return Context(root / folder, repository, arguments or {}, stages)
     raise ImageError(
         f"this installation of tpbox has no build context {folder}", hint="Install tpbox again, from its wheel."
     )
@@ -88,8 +102,10 @@ def ensure(docker: Docker, context: Context, progress: Progress, *, tag: str = "
 
 
 def remove_outdated(docker: Docker, repository: str, current: str) -> None:
-    """Removes tpbox's images of the repository but the current one; those that a container uses stay."""
-    for tags in docker.images(names.labels(names.Role.IMAGE)).values():
+    """Removes tpbox's images of the repository but the current one and young ones, which may be that of another
+    checkout or version; those that a container uses stay."""
+    built_before = time.time() - OUTDATED_AFTER
+    for tags in docker.images(names.labels(names.Role.IMAGE), built_before=built_before).values():
         for tag in tags:
             if tag.startswith(f"{repository}:") and tag != current:
                 docker.remove_image(tag)
@@ -122,17 +138,20 @@ def proxy_arguments(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _build(docker: Docker, context: Context, reference: str, hashed: str, progress: Progress) -> None:
     _ensure_base(docker, progress)
+    for stage in context.stages.values():
+        ensure(docker, stage, progress)
     before = docker.image(reference)
     progress(f"building {reference}")
     docker.build(
         archive(context, host_certificates()),
         [reference],
         labels={**names.labels(names.Role.IMAGE), CONTEXT_LABEL: hashed},
-        buildargs={**proxy_arguments(os.environ), **context.arguments},
+        buildargs={**proxy_arguments(os.environ), **context.all_arguments()},
+        target=context.target,
         progress=progress,
     )
-    for stage in docker.images({STAGE_LABEL: "build"}, dangling=True):
-        docker.remove_image(stage)
+    for built in docker.images({STAGE_LABEL: "build"}, dangling=True):
+        docker.remove_image(built)
     replaced = docker.image(before["Id"]) if before else None
     if replaced and not replaced["RepoTags"]:
         docker.remove_image(replaced["Id"])

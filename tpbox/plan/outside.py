@@ -68,6 +68,15 @@ class Outside:
     def both_names(self) -> list[str]:
         return [name for name in self.also_names if name in self.never_names]
 
+    def check_carried(self, engine: str) -> None:
+        """Raises TpboxError for what this engine does not carry."""
+        for network in self.also:
+            if network.version == 6 and engine == "sshuttle":
+                raise TpboxError(
+                    f"{ALSO} {network}: the engine {engine} does not carry IPv6",
+                    hint="Name IPv4 networks, or take --engine netstack where the pod has IPv6.",
+                )
+
     def check_server(self, address: str) -> None:
         """Raises TpboxError where the tunnel would have to carry what carries it."""
         server = ipaddress.ip_address(address)
@@ -122,9 +131,6 @@ def parse(also: Iterable[str], never: Iterable[str], only_cluster: bool) -> Outs
     """The options' words. Raises UsageError."""
     also_networks, also_names = _split(ALSO, also)
     never_networks, never_names = _split(NEVER, never)
-    for network in also_networks:
-        if network.version == 6:
-            raise UsageError(f"{ALSO} {network}: IPv6 is not carried", hint="Name IPv4 networks, or a name.")
     return Outside(only_cluster, also_networks, also_names, never_networks, never_names)
 
 

@@ -29,6 +29,8 @@ READY_PROBE = {
 # Safe: it counts for the pod's network namespace only, and is allowed by Pod Security `restricted`.
 # https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/
 UNPRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"
+# Another one: who may send ICMP echoes without a capability.
+PING_GROUPS, EVERY_GROUP = "net.ipv4.ping_group_range", "0 2147483647"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class ProxyPod:
     clone: Clone = NEW
     inbound: Inbound = field(default_factory=Inbound)
     probed: bool = False
+    engine_port: int = 0  # of the engine netstack's far end; 0: it is not wanted
 
 
 def job(pod: ProxyPod) -> dict[str, Any]:
@@ -118,11 +121,14 @@ def _pod_spec(pod: ProxyPod) -> dict[str, Any]:
 
 
 def _sysctls(pod: ProxyPod) -> dict[str, Any]:
-    """The pod's own, and what lets any user listen below 1024 where that is asked for."""
-    if not pod.inbound.low_ports():
-        return {}
-    own = [s for s in pod.clone.spec["securityContext"].get("sysctls", ()) if s["name"] != UNPRIVILEGED_PORTS]
-    return {"sysctls": [*own, {"name": UNPRIVILEGED_PORTS, "value": "0"}]}
+    """The pod's own, and what lets any user listen below 1024 and send echoes, where that is asked for."""
+    asked = {
+        **({UNPRIVILEGED_PORTS: "0"} if pod.inbound.low_ports() else {}),
+        **({PING_GROUPS: EVERY_GROUP} if pod.engine_port else {}),
+    }
+    own = [s for s in pod.clone.spec["securityContext"].get("sysctls", ()) if s["name"] not in asked]
+    ours = [{"name": name, "value": value} for name, value in asked.items()]
+    return {"sysctls": [*own, *ours]} if asked else {}
 
 
 def _container(pod: ProxyPod) -> dict[str, Any]:
@@ -135,7 +141,8 @@ def _container(pod: ProxyPod) -> dict[str, Any]:
         {"name": "TPBOX_MOUNT_PATHS", "value": ":".join(pod.clone.mount_paths())},
         {"name": "TPBOX_LISTEN", "value": pod.inbound.listen()},
         {"name": "TPBOX_OPEN", "value": pod.inbound.opens()},
-        {"name": "TPBOX_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        *([{"name": "TPBOX_ENGINE_PORT", "value": str(pod.engine_port)}] if pod.engine_port else []),
+        {"name": "TPBOX_POD_IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}},
     ]
     kept = pod.clone.container
     return {

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tpbox.errors import UsageError
+from tpbox.plan import engine
 from tpbox.plan.containers import PortBinding
 from tpbox.plan.inbound import Inbound, port_number
 from tpbox.plan.outside import Outside
 from tpbox.plan.volumes import VolumeOptions
 
-Engine = Literal["auto", "sshuttle"]
 Method = Literal["auto", "container"]
 
 DEFAULT_GRACE = 30  # seconds
@@ -196,7 +196,7 @@ class SessionRequest:
     inbound: Inbound = field(default_factory=Inbound)
     outside: Outside = field(default_factory=Outside)
     as_name: str = ""
-    engine: Engine = "auto"
+    engine: engine.Asked = "auto"
     method: Method = "auto"
     grace: int = DEFAULT_GRACE
     helper_image: str = ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tpbox import names
-from tpbox.plan import kubeconfig
+from tpbox.plan import engine, kubeconfig
 from tpbox.plan.clone import NEW, Clone, Swapped
 from tpbox.plan.containers import ContainerSpec
 from tpbox.plan.guard import Guard
@@ -29,7 +29,6 @@ from tpbox.plan.volumes import (
     own_targets,
 )
 
-ENGINE = "sshuttle"
 METHOD = "container"
 
 # What the supervisor needs: addresses, routes and iptables of its own network namespace.
@@ -59,6 +58,7 @@ class Facts:
     remarks: tuple[str, ...] = ()  # what the user is to know before anything is made
     outside: Found = field(default_factory=Found)
     not_live: str = ""  # why volumes cannot be live with this Docker engine
+    not_exact: str = ""  # why the engine netstack cannot be had
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,10 @@ class SessionPlan:
         return self.request.as_name or self.name
 
     @property
+    def engine(self) -> engine.Engine:
+        return engine.choose(self.request.engine, self.facts.not_exact)
+
+    @property
     def volumes(self) -> Volumes:
         """Raises DockerError when they were to be live, and cannot be."""
         process = self.request.process
@@ -125,6 +129,12 @@ class SessionPlan:
     def with_copies(self, reason: str) -> SessionPlan:
         """The same plan where it has turned out that volumes cannot be live."""
         return replace(self, facts=replace(self.facts, not_live=reason))
+
+    def with_sshuttle(self, reason: str) -> SessionPlan:
+        """The same plan where it has turned out that the engine netstack cannot work. Raises TunnelError when it was
+        to be that one."""
+        engine.check(self.request.engine, reason)
+        return replace(self, facts=replace(self.facts, not_exact=reason))
 
     def objects(self) -> list[tuple[str, str]]:
         """All that will be made, by kind and name, in this order."""
@@ -153,6 +163,7 @@ class SessionPlan:
             inbound=self.inbound,
             # Whoever is swapped goes when the pod is Ready; and a Service leads to no pod that is not.
             probed=bool(self.facts.swap or self.inbound.exposed),
+            engine_port=engine.PORT if self.engine == "netstack" else 0,
         )
 
     def service(self, job_uid: str) -> dict[str, Any]:
@@ -177,7 +188,7 @@ class SessionPlan:
     def helper(self, image: str, gate: str = "") -> ContainerSpec:
         """The helper: named capabilities, nothing written to a disk, gone when it ends. `gate`: a Docker volume that
         Docker fills from the image."""
-        live = self.volumes.live
+        live, exact = self.volumes.live, self.engine == "netstack"
         return ContainerSpec(
             name=self.name,
             image=image,
@@ -187,12 +198,13 @@ class SessionPlan:
             cap_drop=("ALL",),
             cap_add=(*HELPER_CAPABILITIES, *(MOUNTING_CAPABILITIES if live else ())),
             security_opt=("no-new-privileges", *((UNCONFINED,) if live else ())),
-            devices=(FUSE_DEVICE,) if live else (),
+            devices=(*((FUSE_DEVICE,) if live else ()), *((engine.TUN_DEVICE,) if exact else ())),
             mounts=(
                 *((f"{gate}:{GATE_IN_HELPER}",) if gate else ()),
                 *(f"{name}:{COPIES}/{name}" for name in self.volumes.copies().values()),
             ),
             tmpfs={HELPER_RUNTIME_DIR: "mode=0700"},
+            sysctls=engine.SYSCTLS if exact else {},
             ports=self.request.process.ports,
             stdin=True,
             remove_when_ended=True,
@@ -226,7 +238,8 @@ class SessionPlan:
             "ssh": {"port": SSH_PORT, "user": "tpbox", "privateKey": private_key, "hostKey": host_key},
             "kubeconfig": kubeconfig.minimal(self.facts.credential, self.facts.server),
             "engine": {
-                "name": ENGINE,
+                "name": self.engine,
+                "port": engine.PORT,
                 "bypass": [self.facts.server.endpoint],
                 **self.request.outside.configuration(self.facts.outside),
             },
@@ -276,7 +289,7 @@ class SessionPlan:
         return [
             f"cluster   context {facts.context}, namespace {facts.namespace}, API server {facts.server.endpoint}",
             f"target    {self.target}",
-            f"engine    {ENGINE}, method {METHOD}",
+            f"engine    {engine.words(self.request.engine, self.facts.not_exact)}; method {METHOD}",
             f"pod       {json.dumps(pod, indent=1)}",
             *([f"service   {json.dumps(self.service('UID'), indent=1)}"] if self.service_name else []),
             f"inbound   {self.inbound.words()}",

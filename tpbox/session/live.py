@@ -28,8 +28,8 @@ from tpbox.errors import PodError, TpboxError, TunnelError
 from tpbox.local import app, environment_file, helper
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
-from tpbox.plan import envfile, environment
-from tpbox.plan.session import ENGINE, SessionPlan
+from tpbox.plan import engine, envfile, environment
+from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import Seen
 from tpbox.session.place import Place
 from tpbox.session.swapping import Swapping
@@ -118,6 +118,7 @@ class Session:
     def start(self) -> None:
         """Pod and helper side by side, link, engine, and the user's container, created but not started."""
         self.pod, self.control = self._pod_and_helper()
+        self._choose_engine(self.pod)
         with self.phases.phase("link", "tunnel"):
             self.control.configure(self._configuration(self.pod))
             self.control.wait_link(LINK_TIMEOUT)
@@ -129,7 +130,7 @@ class Session:
             self._write_environment()
         if not self.plan.request.process.image:
             return
-        with self.phases.phase("engine", f"engine {ENGINE}"):
+        with self.phases.phase("engine", f"engine {self.plan.engine}"):
             self.control.wait_engine(ENGINE_TIMEOUT)
         with self.phases.phase("volumes"):
             if self.seen.paths():
@@ -141,6 +142,12 @@ class Session:
             self.volumes.put_files(self.seen)
             self._app_made = True
         self._begin_beside()
+
+    def _choose_engine(self, pod: ReadyPod) -> None:
+        """The pod's image may be an older one, or somebody's own. Raises TunnelError."""
+        if self.plan.engine == "netstack" and not pod.engine_port:
+            self.plan = self.plan.with_sshuttle("the proxy pod has no far end for it")
+        self.console.detail(engine.words(self.plan.request.engine, self.plan.facts.not_exact))
 
     def _begin_beside(self) -> None:
         """What goes on while the process runs: connections to this machine, and the swap."""

@@ -43,7 +43,6 @@ def test_networks_and_names_are_told_apart_and_kept_once() -> None:
         ("--never-proxy", "localhost", ["the loopback is the process's own"]),
         ("--also-proxy", "127.0.0.0/8", ["the loopback is the process's own"]),
         ("--also-proxy", "0.0.0.0/0", ["takes --only-cluster back"]),
-        ("--also-proxy", "fd00::/64", ["--also-proxy fd00::/64: IPv6 is not carried"]),
     ],
 )
 def test_wrong_words_are_one_clear_error(option: str, text: str, says: list[str]) -> None:
@@ -69,6 +68,13 @@ def test_the_api_server_is_never_carried() -> None:
         parse(("10.0.0.0/8",), (), True).check_server("10.0.0.1")
     assert raised.value.exit_code == 125
     assert raised.value.message == "--also-proxy 10.0.0.0/8 covers the API server's address 10.0.0.1"
+
+
+def test_ipv6_needs_an_engine_that_carries_it() -> None:
+    asked = parse(("fd00::/64",), (), True)
+    asked.check_carried("netstack")
+    with pytest.raises(TpboxError, match="--also-proxy fd00::/64: the engine sshuttle does not carry IPv6"):
+        asked.check_carried("sshuttle")
 
 
 def test_ranges_that_are_not_found_have_to_be_named() -> None:

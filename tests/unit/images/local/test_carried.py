@@ -20,7 +20,7 @@ def shown(found: list[carried.Network]) -> list[str]:
 
 
 def test_configure_is_read() -> None:
-    assert carried.parse(ENGINE) == Wanted(
+    assert carried.parse_wanted(ENGINE) == Wanted(
         only=(ip_network("10.96.0.0/16"),),
         also=("db.corp",),
         never=(ip_network("192.0.2.0/24"), ip_network("192.0.2.9/32")),
@@ -32,13 +32,13 @@ def test_configure_is_read() -> None:
 @pytest.mark.parametrize("key", ENGINE)
 def test_nothing_of_it_may_be_missing(key: str) -> None:
     with pytest.raises(KeyError):
-        carried.parse({name: value for name, value in ENGINE.items() if name != key})
+        carried.parse_wanted({name: value for name, value in ENGINE.items() if name != key})
 
 
 @pytest.mark.parametrize("wrong", [{"only": ["10.96.0.1/16"]}, {"never": ["db"]}, {"hosts": {"a": ["b"]}}])
 def test_what_is_no_network_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError):
-        carried.parse(ENGINE | wrong)
+        carried.parse_wanted(ENGINE | wrong)
 
 
 def test_everything_is_carried_unless_something_else_is_said() -> None:

@@ -23,6 +23,7 @@ def test_nothing_leaves_but_the_bypass_the_gateway_and_replies() -> None:
         ":INPUT ACCEPT [0:0]",
         ":FORWARD DROP [0:0]",
         ":OUTPUT ACCEPT [0:0]",
+        "-A OUTPUT -o tpbox0 -j ACCEPT",
         "-A OUTPUT -o lo -j ACCEPT",
         "-A OUTPUT -d 127.0.0.0/8 -j ACCEPT",
         "-A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
@@ -36,6 +37,7 @@ def test_nothing_leaves_but_the_bypass_the_gateway_and_replies() -> None:
 def test_ipv6_is_closed_but_for_its_own_bypass_and_neighbours() -> None:
     bypass = [endpoint("172.30.0.2:6443"), endpoint("[fd00::2]:6443")]
     assert [rule for rule in netns.output_rules(6, bypass).splitlines() if rule.startswith("-A")] == [
+        "-A OUTPUT -o tpbox0 -j ACCEPT",
         "-A OUTPUT -o lo -j ACCEPT",
         "-A OUTPUT -d ::1 -j ACCEPT",
         "-A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
@@ -48,7 +50,7 @@ def test_ipv6_is_closed_but_for_its_own_bypass_and_neighbours() -> None:
 
 def test_what_is_never_carried_may_leave() -> None:
     carried = Carried(never=networks("192.0.2.0/24", "fd00::/64"))
-    assert netns.output_rules(4, [], "172.17.0.1", carried).splitlines()[7:-1] == [
+    assert netns.output_rules(4, [], "172.17.0.1", carried).splitlines()[8:-1] == [
         "-A OUTPUT -d 172.17.0.1 -j ACCEPT",
         "-A OUTPUT -d 192.0.2.0/24 -j ACCEPT",
         "-A OUTPUT -j REJECT --reject-with icmp-admin-prohibited",
@@ -62,7 +64,7 @@ def test_where_only_the_cluster_is_carried_nothing_else_is_refused() -> None:
         never=networks("10.96.7.0/24"),
         resolvers=(ip_address("10.96.9.53"), ip_address("fe80::1")),
     )
-    assert netns.output_rules(4, [], "172.17.0.1", carried).splitlines()[7:-1] == [
+    assert netns.output_rules(4, [], "172.17.0.1", carried).splitlines()[8:-1] == [
         "-A OUTPUT -d 172.17.0.1 -j ACCEPT",
         "-A OUTPUT -d 10.96.9.53 -p udp --dport 53 -j ACCEPT",
         "-A OUTPUT -d 10.96.9.53 -p tcp --dport 53 -j ACCEPT",

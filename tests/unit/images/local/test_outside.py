@@ -46,12 +46,12 @@ def test_only_the_cluster_what_the_pod_knows_included(
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.11\nnameserver 192.0.2.53\noptions ndots:0\n")
     answer(program, {"db.corp": ["10.9.0.1", "fd00::1", "10.9.0.2"]})
     found, wanted = Outside(), parsed(configure, **SPLIT, splitNames=True)
-    found.configured(wanted.outside)
+    found.configured(wanted.engine.outside)
     resolvers = (ip_address("127.0.0.11"), ip_address("192.0.2.53"))
     assert found.carried == Carried(networks("10.96.0.0/16"), networks("192.0.2.9"), resolvers)
     learned = networks("10.96.0.0/16", "10.244.0.7", "10.96.0.10", "10.9.0.1", "10.9.0.2")
     assert asyncio.run(found.linked(wanted, INFO)) == Carried(learned, networks("192.0.2.9"), resolvers)
-    found.configured(wanted.outside)
+    found.configured(wanted.engine.outside)
     assert found.carried.only == learned, "kept while the link is down"
     assert found.resembled(INFO) == {
         "podIP": "10.244.0.7",

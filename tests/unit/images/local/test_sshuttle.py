@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from supervisor import sshuttle
 from supervisor.carried import Carried, networks
+from supervisor.children import EngineError
 from supervisor.protocol import endpoint
-from supervisor.sshuttle import EngineError
 
 SetProgram = Callable[[str, str], Path]
 

@@ -7,7 +7,10 @@ channel"). The end of stdin, `stop` and SIGTERM end it with 0; a first link that
     session     the loop: link, remote info, engine, and anew with a back-off
     link        kubectl port-forward, ssh, the heartbeat
     standing    what the agent is told besides: ready or not, and the guard
-    sshuttle    the engine
+    engine      what carries the namespace's traffic: one of
+    netstack    our own program, by a TUN device, with
+    routing     the rules that lead there, or
+    sshuttle    TCP and DNS, by iptables and ssh
     volumes     sshfs and the copier
     inbound     the pod's ports that lead here: which, when, and whether the process is ready
     listeners   who listens in the namespace

@@ -70,7 +70,7 @@ class Carried:
         )
 
 
-def parse(engine: Mapping[str, Any]) -> Wanted:
+def parse_wanted(engine: Mapping[str, Any]) -> Wanted:
     """`engine` of the `configure` command. Raises KeyError, TypeError or ValueError."""
     names = {str(name): tuple(str(ipaddress.ip_address(a)) for a in found) for name, found in engine["hosts"].items()}
     return Wanted(

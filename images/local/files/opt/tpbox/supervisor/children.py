@@ -36,6 +36,10 @@ class CommandError(Exception):
         self.stderr = stderr
 
 
+class EngineError(Exception):
+    """The engine could not be started, or has ended; the text is its own last words."""
+
+
 class Child:
     """A running program. `stdin` and `stdout` are asyncio streams."""
 

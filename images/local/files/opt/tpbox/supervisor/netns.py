@@ -24,6 +24,7 @@ from supervisor.protocol import Endpoint
 RESOLV_CONF = Path("/etc/resolv.conf")
 HOSTS = Path("/etc/hosts")
 IF_INET6 = Path("/proc/net/if_inet6")
+TUN = "tpbox0"  # the device of the engine netstack
 
 EVERYTHING_CARRIED = Carried()
 NEIGHBOUR_DISCOVERY = ("neighbour-solicitation", "neighbour-advertisement")
@@ -34,6 +35,7 @@ def output_rules(
 ) -> str:
     """The filter table of IP `version` as `iptables-restore` reads it; it replaces the table in one step."""
     accepted = [
+        f"-o {TUN}",  # to the engine
         "-o lo",  # the process talking to itself, by whatever address
         # What the engine has redirected: its address is the new one here, but its interface still the old one.
         "-d 127.0.0.0/8" if version == 4 else "-d ::1",

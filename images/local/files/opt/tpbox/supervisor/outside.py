@@ -1,7 +1,7 @@
 """What is outside the cluster, and stays local: by address for the engine and the filter, by name for the resolver.
 
     outside = Outside()                                    # before the namespace's resolver is overwritten
-    outside.configured(configure.outside)
+    outside.configured(configure.engine.outside)
     await netns.close_off(bypass, outside.carried)
     ...
     await outside.linked(configure, info)                  # on each link: what only the pod knows
@@ -63,12 +63,12 @@ class Outside:
 
     async def linked(self, configure: Configure, info: Mapping[str, Any]) -> Carried:
         """What is carried over the link that is up. Raises OutsideError."""
-        wanted = configure.outside
+        wanted = configure.engine.outside
         self._nameservers = netns.nameservers(info["resolvConf"])
         check_nameservers(self._nameservers, wanted.never)
-        self._pods = own_networks(info["podIP"], self._nameservers)
+        self._pods = own_networks([info["podIP"], *info.get("podIPs", ())], self._nameservers)
         if wanted.also:
-            await self._resolve(wanted.also, [end.address for end in configure.bypass])
+            await self._resolve(wanted.also, [end.address for end in configure.engine.bypass])
         self.configured(wanted)
         if wanted.split_names:
             self._split = Split.of(info["resolvConf"], wanted.also, self.carried)
@@ -125,9 +125,9 @@ def local_resolvers() -> tuple[Address, ...]:
     return tuple(address for text in found if (address := _address(text)))
 
 
-def own_networks(pod_ip: str, nameservers: Sequence[str]) -> tuple[Network, ...]:
-    """The pod's own address and its resolver count as the cluster, wherever they are."""
-    return tuple(ipaddress.ip_network(text) for text in (pod_ip, *nameservers) if _address(text))
+def own_networks(pod_ips: Sequence[str], nameservers: Sequence[str]) -> tuple[Network, ...]:
+    """The pod's own addresses and its resolver count as the cluster, wherever they are."""
+    return tuple(ipaddress.ip_network(text) for text in dict.fromkeys((*pod_ips, *nameservers)) if _address(text))
 
 
 def check_nameservers(nameservers: Sequence[str], never: Sequence[Network]) -> None:

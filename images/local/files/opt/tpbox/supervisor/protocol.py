@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from supervisor import carried
+from supervisor.carried import Wanted, parse_wanted
 
 PROTOCOL = 3
-ENGINES = ("sshuttle",)
+ENGINES = ("netstack", "sshuttle")
 
 Emit = Callable[..., None]
 
@@ -44,6 +44,16 @@ class Ssh:
     user: str
     private_key: str = field(repr=False)
     host_key: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`port` is that of the engine's own far end in the Pod, 0 where it has none; `outside` what it is to carry."""
+
+    name: str
+    port: int
+    bypass: tuple[Endpoint, ...]
+    outside: Wanted = field(default_factory=Wanted)
 
 
 @dataclass(frozen=True)
@@ -88,9 +98,7 @@ class Configure:
     pod: str
     ssh: Ssh
     kubeconfig: dict[str, Any] = field(repr=False)
-    engine: str
-    bypass: tuple[Endpoint, ...]
-    outside: carried.Wanted
+    engine: Engine
     volumes: Volumes
     inbound: Inbound
 
@@ -150,15 +158,7 @@ def emit(event: str, **fields: object) -> None:
 
 def _configure(command: dict[str, Any]) -> Configure:
     ssh = _get(command, "ssh", dict)
-    engine = _get(command, "engine", dict)
     volumes = _get(command, "volumes", dict)
-    name = _get(engine, "name", str, "configure: engine.")
-    if name not in ENGINES:
-        raise Refused(f"configure: unknown engine {name!r}; known here: {', '.join(ENGINES)}")
-    try:
-        bypass = tuple(endpoint(text) for text in _get(engine, "bypass", list, "configure: engine."))
-    except (AttributeError, ValueError) as error:
-        raise Refused(f"configure: engine.bypass holds something other than IP:PORT: {error}") from error
     return Configure(
         session=_get(command, "session", str),
         namespace=_get(command, "namespace", str),
@@ -170,9 +170,7 @@ def _configure(command: dict[str, Any]) -> Configure:
             host_key=_get(ssh, "hostKey", str, "configure: ssh."),
         ),
         kubeconfig=_get(command, "kubeconfig", dict),
-        engine=name,
-        bypass=bypass,
-        outside=_outside(engine),
+        engine=_engine(_get(command, "engine", dict)),
         volumes=Volumes(
             live=_get(volumes, "live", bool, "configure: volumes."),
             copies=_get(volumes, "copies", dict, "configure: volumes."),
@@ -181,11 +179,20 @@ def _configure(command: dict[str, Any]) -> Configure:
     )
 
 
-def _outside(engine: dict[str, Any]) -> carried.Wanted:
+def _engine(found: dict[str, Any]) -> Engine:
+    place = "configure: engine."
+    name = _get(found, "name", str, place)
+    if name not in ENGINES:
+        raise Refused(f"configure: unknown engine {name!r}; known here: {', '.join(ENGINES)}")
     try:
-        return carried.parse(engine)
+        bypass = tuple(endpoint(text) for text in _get(found, "bypass", list, place))
+    except (AttributeError, ValueError) as error:
+        raise Refused(f"configure: engine.bypass holds something other than IP:PORT: {error}") from error
+    try:
+        outside = parse_wanted(found)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Refused(f"configure: engine lacks something, or holds something other than networks: {error}") from error
+    return Engine(name, _get(found, "port", int, place), bypass, outside)
 
 
 def _inbound(found: dict[str, Any]) -> Inbound:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import AsyncExitStack
 from typing import NoReturn
 
-from supervisor import children, link, netns, protocol, sshuttle
-from supervisor.children import CommandError
+from supervisor import children, engine, link, netns, protocol
+from supervisor.children import CommandError, EngineError
 from supervisor.host import Host
 from supervisor.inbound import Inbound
 from supervisor.link import Link, LinkError
 from supervisor.outside import Outside, OutsideError
 from supervisor.protocol import Configure, Emit, Guard, Refused, Stop, Withdraw
-from supervisor.sshuttle import EngineError
 from supervisor.standing import Standing
 from supervisor.volumes import Volumes
 
@@ -85,9 +85,9 @@ class Session:
             configure = await children.first_of(self._configured.get(), self._keep(configure))
 
     async def _keep(self, configure: Configure) -> NoReturn:
-        self._outside.configured(configure.outside)
+        self._outside.configured(configure.engine.outside)
         try:
-            await netns.close_off(configure.bypass, self._outside.carried)
+            await netns.close_off(configure.engine.bypass, self._outside.carried)
         except CommandError as error:
             raise Failed("network", "the helper's network cannot be closed off", str(error)) from error
         loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class Session:
                     raise Failed("link", "no link to the proxy pod", str(error)) from error
             except EngineError as error:
                 if not self._engines:
-                    raise Failed("engine", f"the engine {configure.engine} does not start", str(error)) from error
+                    raise Failed("engine", f"the engine {configure.engine.name} does not start", str(error)) from error
             if self._links > links:
                 delay = BACKOFF_FIRST
             await asyncio.sleep(delay)
@@ -134,31 +134,27 @@ class Session:
                     self._emit("link", state="down", reason=reason)
 
     async def _engine(self, configure: Configure, connected: Link) -> NoReturn:
-        try:
-            carried = await self._outside.linked(configure, connected.info)
-            await netns.resemble(self._outside.resembled(connected.info))
-            if not carried.everything:  # the pod's own addresses count as the cluster's
-                await netns.close_off(configure.bypass, carried)
-            argv = sshuttle.argv(
-                configure.bypass,
-                await netns.gateway(),
-                netns.nameservers(connected.info["resolvConf"]),
-                await netns.addresses(),
-                carried,
-            )
-        except OutsideError as error:
-            raise Failed("outside", str(error), error.detail) from error
-        except (CommandError, OSError) as error:
-            raise Failed("network", "the namespace cannot be made like the Pod's", str(error)) from error
-        async with sshuttle.running(argv, ENGINE_TIMEOUT) as engine:
+        async with AsyncExitStack() as stack:
+            try:
+                carried = await self._outside.linked(configure, connected.info)
+                await netns.resemble(self._outside.resembled(connected.info))
+                if not carried.everything:  # the pod's own addresses count as the cluster's
+                    await netns.close_off(configure.engine.bypass, carried)
+                running = engine.running(configure, connected.info, carried, ENGINE_TIMEOUT)
+                carrying = await stack.enter_async_context(running)
+            except OutsideError as error:
+                raise Failed("outside", str(error), error.detail) from error
+            except (CommandError, OSError) as error:
+                raise Failed("network", "the namespace cannot be made like the Pod's", str(error)) from error
             self._engines += 1
-            self._emit("engine", state="up", name=sshuttle.NAME)
+            name = configure.engine.name
+            self._emit("engine", state="up", name=name)
             reason = "the link is down"
             try:
-                reason = await engine.ended()
+                reason = await carrying.ended()
                 raise EngineError(reason)
             finally:
-                self._emit("engine", state="down", name=sshuttle.NAME, reason=reason)
+                self._emit("engine", state="down", name=name, reason=reason)
 
 
 async def serve(emit: Emit = protocol.emit) -> int:

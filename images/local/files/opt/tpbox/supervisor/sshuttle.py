@@ -18,14 +18,10 @@ from pathlib import Path
 
 from supervisor import children, link
 from supervisor.carried import Carried
-from supervisor.children import Child
+from supervisor.children import Child, EngineError
 from supervisor.protocol import Endpoint
 
 NAME = "sshuttle"
-
-
-class EngineError(Exception):
-    """The engine could not be started, or has ended; the text is its own last words."""
 
 
 def argv(

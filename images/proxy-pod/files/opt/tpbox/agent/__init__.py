@@ -18,6 +18,7 @@ docs/architecture.md, "The agent", is the contract.
     pod         what the Pod is: environment, mounts, resolver
     snapshot    archives of the Pod's volumes
     resolve     names, asked in the Pod
+    far         the engine netstack's end in the Pod
     sshd        host key, configuration, the running sshd
     init        PID 1
 """

@@ -1,6 +1,6 @@
 """What the Pod is, as the launcher wants to know it (docs/architecture.md, `info`).
 
-    pod.info(pod.initial_environment(), pod_ip)    # {"environment": {…}, "hostname": …, "mounts": […], …}
+    pod.info(pod.initial_environment(), pod_ips)   # {"environment": {…}, "hostname": …, "mounts": […], …}
 
 Which of it the user's process gets is the launcher's decision.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,13 @@ def volume_mounts(mountinfo: str, declared: Iterable[str] = ()) -> list[dict[str
     return sorted(mounts, key=lambda mount: str(mount["path"]))
 
 
-def info(environment: Mapping[str, str], pod_ip: str, mount_paths: Iterable[str] = ()) -> dict[str, Any]:
+def info(environment: Mapping[str, str], pod_ips: Sequence[str], mount_paths: Iterable[str] = ()) -> dict[str, Any]:
     """The whole of it, read now."""
     return {
         "environment": workload_environment(environment),
         "hostname": socket.gethostname(),
-        "podIP": pod_ip,
+        "podIP": next(iter(pod_ips), ""),
+        "podIPs": list(pod_ips),
         "resolvConf": Path("/etc/resolv.conf").read_text(),
         "hosts": Path("/etc/hosts").read_text(),
         "mounts": volume_mounts(Path("/proc/self/mountinfo").read_text(), mount_paths),

@@ -18,11 +18,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from agent import channel, pod, readiness, settings
+from agent.far import Far
 from agent.guard import Keeper
 from agent.liveness import Liveness
 from agent.readiness import Readiness
 from agent.settings import Settings, SettingsError
-from agent.sshd import Forwarding, Sshd
+from agent.sshd import HOST_KEY, Forwarding, Sshd
 
 # A pod that is evicted or deleted has not done its work: with 0 its Job would be complete, and make no other.
 TERMINATED = 128 + signal.SIGTERM
@@ -54,9 +55,10 @@ async def _client_gone(
 ) -> bool:
     """Serves clients; False when the agent was stopped."""
     clock = Liveness(asked.grace)
+    engine = Far(asked.engine_port, settings.DIRECTORY / HOST_KEY, asked.authorized_key)
 
     def info() -> dict[str, Any]:
-        return pod.info(environment, asked.pod_ip, asked.mount_paths)
+        return pod.info(environment, asked.pod_ips, asked.mount_paths)
 
     def beat(is_ready: bool) -> None:
         clock.beat()
@@ -67,8 +69,9 @@ async def _client_gone(
         async with (
             channel.listening(settings.DIRECTORY / channel.SOCKET, info, beat, keeper.take),
             _running(server.run()),
+            _running(engine.run()),
             _running(keeper.run()),
-            _running(_announce(server, asked)),
+            _running(_announce(server, engine, asked)),
         ):
             while not clock.tick():
                 ready.tick()
@@ -89,9 +92,10 @@ async def _restored(keeper: Keeper, stopped: asyncio.Event) -> bool:
     return True
 
 
-async def _announce(server: Sshd, asked: Settings) -> None:
+async def _announce(server: Sshd, engine: Far, asked: Settings) -> None:
     await server.listening()
-    ready = {"event": "ready", "hostKey": server.host_key(), "port": asked.ssh_port}
+    engine_port = asked.engine_port if await engine.listening() else 0
+    ready = {"event": "ready", "hostKey": server.host_key(), "port": asked.ssh_port, "enginePort": engine_port}
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
 

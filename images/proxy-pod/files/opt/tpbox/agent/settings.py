@@ -28,7 +28,8 @@ class Settings:
     authorized_key: str
     grace: int  # seconds
     ssh_port: int
-    pod_ip: str
+    engine_port: int  # of the engine netstack's far end; 0: it is not wanted
+    pod_ips: tuple[str, ...]
     mount_paths: tuple[str, ...]
     listen: tuple[str, ...]  # where the client may have sshd listen: "*:80"
     open: tuple[str, ...]  # what the client may have sshd connect to: "127.0.0.1:5432"
@@ -44,7 +45,8 @@ def parse(environment: Mapping[str, str]) -> Settings:
         authorized_key=key,
         grace=_number(environment, "TPBOX_GRACE", 30),
         ssh_port=_number(environment, "TPBOX_SSH_PORT", 20022),
-        pod_ip=environment.get("TPBOX_POD_IP", ""),
+        engine_port=_number(environment, "TPBOX_ENGINE_PORT", 0) if environment.get("TPBOX_ENGINE_PORT") else 0,
+        pod_ips=tuple(filter(None, environment.get("TPBOX_POD_IPS", "").split(","))),
         # Kubernetes allows no colon in a mountPath.
         mount_paths=tuple(filter(None, environment.get("TPBOX_MOUNT_PATHS", "").split(":"))),
         listen=_endpoints(environment, "TPBOX_LISTEN"),

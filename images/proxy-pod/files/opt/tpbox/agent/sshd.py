@@ -22,6 +22,7 @@ USER = "tpbox"
 SSHD = "/usr/sbin/sshd"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0  # seconds
+HOST_KEY = "host_key"
 STEADY = 10.0  # seconds; sshd that ran so long starts again without delay
 
 
@@ -62,7 +63,7 @@ def sshd_config(directory: Path, port: int, forwarding: Forwarding) -> str:
     """sshd's whole configuration."""
     options: dict[str, object] = {
         "ListenAddress": f"127.0.0.1:{port}",
-        "HostKey": f"{directory}/host_key",
+        "HostKey": directory / HOST_KEY,
         "PidFile": "none",
         "LogLevel": "ERROR",
         # Who may come in: the session's key, nobody else, no other way.
@@ -114,14 +115,14 @@ class Sshd:
         self._write("group", group(gid))
         self._write("authorized_keys", authorized_key + "\n")
         self._write("sshd_config", sshd_config(self._directory, self._port, self._forwarding))
-        key = self._directory / "host_key"
+        key = self._directory / HOST_KEY
         if not key.with_suffix(".pub").exists():
             key.unlink(missing_ok=True)
             self._keygen(key)
 
     def host_key(self) -> str:
         """The public half as `TYPE BASE64`, without a comment."""
-        return " ".join((self._directory / "host_key.pub").read_text().split()[:2])
+        return " ".join((self._directory / HOST_KEY).with_suffix(".pub").read_text().split()[:2])
 
     async def run(self) -> NoReturn:
         """Runs sshd, and again when it dies; ends it when cancelled."""

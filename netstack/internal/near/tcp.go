@@ -1,0 +1,144 @@
+package near
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-yamux/v5"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"tpbox.dev/netstack/internal/relay"
+	"tpbox.dev/netstack/internal/wire"
+)
+
+// connect asks far to dial, and lets the program's connect(2) end as far's did.
+func (n *Near) connect(request *tcp.ForwarderRequest) {
+	id := request.ID()
+	waiting := n.syns.take(id)
+	defer n.syns.forget(id)
+	stream, status := n.dial(id, waiting)
+	if status == wire.Connected {
+		n.join(request, stream)
+		return
+	}
+	request.Complete(status == wire.Refused)
+	if code, ok := unreachableCodes[status]; ok && waiting != nil {
+		n.sendUnreachable(waiting.packet, code)
+	}
+}
+
+// dial returns how far's dial has ended, and the stream when it is Connected. It is NoAnswer also when the program has
+// given up, and when the link is lost: then the kernel's next SYN is for the next link.
+func (n *Near) dial(id stack.TransportEndpointID, waiting *syn) (*yamux.Stream, wire.Status) {
+	stream, err := n.session.OpenStream(context.Background())
+	if err != nil {
+		return nil, wire.NoAnswer
+	}
+	open := wire.Open{Network: wire.TCP, Address: addrPort(id.LocalAddress, id.LocalPort)}
+	if _, err := stream.Write(open.Append(nil)); err != nil {
+		return nil, wire.NoAnswer
+	}
+	for {
+		stream.SetReadDeadline(time.Now().Add(time.Second))
+		status, err := wire.ReadStatus(stream)
+		switch {
+		case err == nil && status == wire.Connected:
+			stream.SetReadDeadline(time.Time{})
+			return stream, status
+		case err == nil:
+			stream.Close()
+			return nil, status
+		case !errors.Is(err, yamux.ErrTimeout) || waiting.abandoned(time.Now()):
+			stream.Reset()
+			return nil, wire.NoAnswer
+		}
+	}
+}
+
+// join completes the handshake, and carries the connection until it has ended.
+func (n *Near) join(request *tcp.ForwarderRequest, stream *yamux.Stream) {
+	var queue waiter.Queue
+	endpoint, err := request.CreateEndpoint(&queue)
+	request.Complete(false)
+	if err != nil { // the program has given up meanwhile
+		stream.Reset()
+		return
+	}
+	endpoint.SocketOptions().SetDelayOption(false)
+	relay.Join(connection{gonet.NewTCPConn(&queue, endpoint), endpoint}, relay.Stream{Stream: stream})
+}
+
+type connection struct {
+	*gonet.TCPConn
+	endpoint tcpip.Endpoint
+}
+
+func (c connection) Abort() { c.endpoint.Abort() }
+
+// syns are the connection attempts that wait for far. gVisor does not tell of a SYN that comes again, which is how one
+// knows that the program still waits, nor what an ICMP error has to quote.
+type syns struct {
+	lock    sync.Mutex
+	pending map[stack.TransportEndpointID]*syn
+}
+
+type syn struct {
+	packet      []byte // the IP header, and as much behind it as an ICMP error quotes
+	lock        sync.Mutex
+	first, last time.Time
+}
+
+// abandoned says whether the kernel would have sent the SYN again by now, if the program still waited: the pauses
+// between them double, beginning with a second (tcp(7), tcp_syn_retries).
+func (s *syn) abandoned(now time.Time) bool {
+	if s == nil {
+		return false
+	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return now.Sub(s.last) > 2*(s.last.Sub(s.first)+time.Second)+time.Second
+}
+
+// noting keeps the table of SYNs, and then lets the forwarder have the packet.
+func (n *Near) noting(handle func(stack.TransportEndpointID, *stack.PacketBuffer) bool) func(
+	stack.TransportEndpointID, *stack.PacketBuffer) bool {
+	return func(id stack.TransportEndpointID, packet *stack.PacketBuffer) bool {
+		segment := header.TCP(packet.TransportHeader().Slice())
+		if segment.Flags()&(header.TCPFlagSyn|header.TCPFlagAck) == header.TCPFlagSyn {
+			n.syns.note(id, packet)
+		}
+		return handle(id, packet)
+	}
+}
+
+func (s *syns) note(id stack.TransportEndpointID, packet *stack.PacketBuffer) {
+	now := time.Now()
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if known, ok := s.pending[id]; ok {
+		known.lock.Lock()
+		known.last = now
+		known.lock.Unlock()
+	} else if len(s.pending) < handshakes {
+		s.pending[id] = &syn{packet: quoted(packet), first: now, last: now}
+	}
+}
+
+func (s *syns) take(id stack.TransportEndpointID) *syn {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.pending[id]
+}
+
+func (s *syns) forget(id stack.TransportEndpointID) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	delete(s.pending, id)
+}
