@@ -52,7 +52,7 @@ def test_the_job_is_exactly_this() -> None:
                                 },
                                 {"name": "TPBOX_LISTEN", "value": ""},
                                 {"name": "TPBOX_OPEN", "value": ""},
-                                {"name": "TPBOX_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                                {"name": "TPBOX_POD_IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}},
                             ],
                             "volumeMounts": [{"name": "tpbox-state", "mountPath": "/.tpbox"}],
                             "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
@@ -146,3 +146,14 @@ def test_the_service_is_exactly_this() -> None:
             ],
         },
     }
+
+
+def test_the_engines_far_end_has_a_port_and_may_send_echoes() -> None:
+    kept = [{"name": "net.ipv4.ping_group_range", "value": "1 0"}, {"name": "kernel.shm_rmid_forced", "value": "1"}]
+    clone = replace(NEW, spec={**NEW.spec, "securityContext": {"sysctls": kept}})
+    spec = job(replace(POD, clone=clone, engine_port=20023))["spec"]["template"]["spec"]
+    assert {"name": "TPBOX_ENGINE_PORT", "value": "20023"} in spec["containers"][0]["env"]
+    assert spec["securityContext"]["sysctls"] == [
+        {"name": "kernel.shm_rmid_forced", "value": "1"},
+        {"name": "net.ipv4.ping_group_range", "value": "0 2147483647"},
+    ]

@@ -93,10 +93,10 @@ def test_live_volumes_put_the_gate_in_front_of_the_program() -> None:
 def test_the_helper_may_mount_only_where_volumes_are_live() -> None:
     live, copying = plan().helper("local:1", "gate-1"), plan().with_copies("no").helper("local:1")
     assert live.cap_add == ("NET_ADMIN", "SYS_ADMIN")
-    assert (live.devices, live.mounts) == (("/dev/fuse",), ("gate-1:/opt/gate",))
+    assert (live.devices, live.mounts) == (("/dev/fuse", "/dev/net/tun"), ("gate-1:/opt/gate",))
     assert "apparmor=unconfined" in live.security_opt
     assert copying.cap_add == ("NET_ADMIN",)
-    assert (copying.devices, copying.security_opt) == ((), ("no-new-privileges",))
+    assert (copying.devices, copying.security_opt) == (("/dev/net/tun",), ("no-new-privileges",))
     assert copying.mounts == ("tpbox-abcdefgh-v0:/volumes/tpbox-abcdefgh-v0",)
 
 
@@ -149,7 +149,7 @@ def test_the_helper_gets_a_kubeconfig_by_address_and_nothing_of_the_users_file()
         "contexts": [{"name": "session", "context": {"cluster": "cluster", "user": "user"}}],
         "current-context": "session",
     }
-    assert configuration["engine"] == {"name": "sshuttle", "bypass": ["10.0.0.1:6443"]}
+    assert configuration["engine"] == {"name": "netstack", "port": 20023, "bypass": ["10.0.0.1:6443"]}
     assert configuration["ssh"]["hostKey"] == "ssh-ed25519 H"
 
 
@@ -211,8 +211,18 @@ def test_a_new_pod_that_is_exposed_has_a_service_and_a_swapped_workload_has_its_
 
 def test_low_ports_of_the_options_and_of_the_container_are_allowed() -> None:
     sysctls = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
-    assert pod_spec(exposing("8080:80"))["securityContext"]["sysctls"] == sysctls
-    assert "sysctls" not in pod_spec(swapping())["securityContext"]
+    assert pod_spec(exposing("8080:80", engine="sshuttle"))["securityContext"]["sysctls"] == sysctls
+    assert "sysctls" not in pod_spec(swapping(engine="sshuttle"))["securityContext"]
+
+
+def test_with_sshuttle_helper_and_pod_have_nothing_of_the_other_engines() -> None:
+    made = plan().with_sshuttle("no device")
+    assert made.engine == "sshuttle"
+    assert "/dev/net/tun" not in made.helper("local:1").devices
+    assert made.helper("local:1").sysctls == {}
+    assert made.proxy_pod("pod:1", "key").engine_port == 0
+    assert plan().helper("local:1").sysctls == {"net.ipv4.tcp_tw_reuse": "1"}
+    assert plan().proxy_pod("pod:1", "key").engine_port == 20023
 
 
 def test_the_service_and_the_swap_are_named_among_the_objects() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supervisor import link, netns, sshuttle
+from supervisor import link, netns, netstack, routing, sshuttle
 
 INFO = {
     "environment": {"GREETING": "hi"},
     "hostname": "tpbox-abcdefgh",
     "podIP": "10.244.0.7",
+    "podIPs": ["10.244.0.7"],
     "resolvConf": "search shop.svc.cluster.local\nnameserver 10.96.0.10\n",
     "hosts": "10.244.0.7 tpbox-abcdefgh\n",
     "mounts": [],
@@ -27,9 +28,12 @@ SSHUTTLE = f"""exec {sys.executable} -c '
 import os, socket, time
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
 time.sleep(60)'"""
+NETSTACK = "echo up; exec sleep 60"
 IP = """case "$*" in
+  *batch*) cat >> "$0.log" ;;
+  *rule*) echo '[{"priority": 0, "table": "local"}, {"priority": 100}, {"priority": 32766, "table": "main"}]' ;;
   *route*) echo '[{"dst": "default", "gateway": "172.17.0.1", "dev": "eth0"}]' ;;
-  "-json -4 address") echo '[{"addr_info": [{"local": "127.0.0.1"}]}, {"addr_info": [{"local": "172.17.0.5"}]}]' ;;
+  "-json -4 address") echo '[{"ifname": "lo", "addr_info": [{"local": "127.0.0.1"}]}, {"ifname": "eth0", "addr_info": [{"local": "172.17.0.5"}]}]' ;;
   *) echo "ip $*" >> "$0.log" ;;
 esac"""
 RESTORE = 'cat >> "$0.log"'
@@ -54,7 +58,7 @@ SetProgram = Callable[[str, str], Path]
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetProgram:
-    """Sets what `kubectl`, `ssh`, `sshuttle`, `ip` or `iptables-restore` does, a shell script each.
+    """Sets what `kubectl`, `ssh`, `sshuttle`, `netstack`, `ip` or `iptables-restore` does, a shell script each.
 
     `ssh` is the session that holds the link, `forwarder` ssh for anything else.
     """
@@ -66,6 +70,8 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetProgram:
     monkeypatch.setattr(link, "kubectl_argv", lambda configure: [str(tmp_path / "fake-kubectl")])
     monkeypatch.setattr(link, "attach_argv", lambda: [str(tmp_path / "fake-ssh")])
     monkeypatch.setattr(link, "ssh_argv", lambda: [str(tmp_path / "fake-forwarder")])
+    monkeypatch.setattr(routing, "DEVICES", tmp_path)
+    monkeypatch.setattr(netstack, "argv", lambda configure: [str(tmp_path / "fake-netstack")])
     monkeypatch.setattr(sshuttle, "argv", lambda *facts: [str(tmp_path / "fake-sshuttle")])
 
     def write(name: str, script: str) -> Path:
@@ -78,6 +84,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetProgram:
         ("kubectl", KUBECTL),
         ("ssh", SSH),
         ("sshuttle", SSHUTTLE),
+        ("netstack", NETSTACK),
         ("ip", IP),
         ("forwarder", FORWARDER),
     ):
@@ -96,7 +103,7 @@ def configure() -> dict[str, Any]:
         "pod": "tpbox-abcdefgh-x2x4z",
         "ssh": {"port": 20022, "user": "tpbox", "privateKey": "PRIVATE", "hostKey": "ssh-ed25519 AAAA"},
         "kubeconfig": {"kind": "Config"},
-        "engine": {"name": "sshuttle", "bypass": ["172.30.0.2:6443"]},
+        "engine": {"name": "sshuttle", "port": 20023, "bypass": ["172.30.0.2:6443"]},
         "volumes": {"live": False, "copies": {}},
         "inbound": {"expose": [], "toPod": [], "fromPod": [], "host": []},
     }

@@ -21,6 +21,7 @@ def test_nothing_leaves_but_the_bypass_the_gateway_and_replies() -> None:
         ":INPUT ACCEPT [0:0]",
         ":FORWARD DROP [0:0]",
         ":OUTPUT ACCEPT [0:0]",
+        "-A OUTPUT -o tpbox0 -j ACCEPT",
         "-A OUTPUT -o lo -j ACCEPT",
         "-A OUTPUT -d 127.0.0.0/8 -j ACCEPT",
         "-A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
@@ -34,6 +35,7 @@ def test_nothing_leaves_but_the_bypass_the_gateway_and_replies() -> None:
 def test_ipv6_is_closed_but_for_its_own_bypass_and_neighbours() -> None:
     bypass = [endpoint("172.30.0.2:6443"), endpoint("[fd00::2]:6443")]
     assert [rule for rule in netns.output_rules(6, bypass).splitlines() if rule.startswith("-A")] == [
+        "-A OUTPUT -o tpbox0 -j ACCEPT",
         "-A OUTPUT -o lo -j ACCEPT",
         "-A OUTPUT -d ::1 -j ACCEPT",
         "-A OUTPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",

@@ -19,7 +19,7 @@ def test_configure_is_read_whole(configure: dict[str, Any]) -> None:
     assert found.ssh == protocol.Ssh(port=20022, user="tpbox", private_key="PRIVATE", host_key="ssh-ed25519 AAAA")
     assert found.kubeconfig == {"kind": "Config"}
     assert found.volumes == protocol.Volumes(live=False, copies={})
-    assert (found.engine, found.bypass) == ("sshuttle", (protocol.endpoint("172.30.0.2:6443"),))
+    assert found.engine == protocol.Engine("sshuttle", 20023, (protocol.endpoint("172.30.0.2:6443"),))
     assert found.inbound == Inbound()
 
 
@@ -56,7 +56,7 @@ def test_the_other_commands() -> None:
         (["ssh"], "key", "configure: ssh is missing or is not of type dict"),
         (["ssh", "port"], "20022", "configure: ssh.port is missing or is not of type int"),
         (["ssh", "hostKey"], None, "configure: ssh.hostKey is missing"),
-        (["engine", "name"], "netstack", "unknown engine 'netstack'; known here: sshuttle"),
+        (["engine", "name"], "magic", "unknown engine 'magic'; known here: netstack, sshuttle"),
         (["engine", "bypass"], ["example:6443"], "something other than IP:PORT"),
         (["engine", "bypass"], ["10.0.0.1"], "something other than IP:PORT"),
         (["engine", "bypass"], [6443], "something other than IP:PORT"),

@@ -15,6 +15,7 @@ from supervisor.host import Host
 from supervisor.volumes import Volumes
 
 SetProgram = Callable[[str, str], Path]
+ENGINES = ("netstack", "sshuttle")
 
 
 class Launcher:
@@ -55,9 +56,12 @@ async def stop(launcher: Launcher, work: asyncio.Task[Any]) -> None:
     await asyncio.gather(work, return_exceptions=True)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_link_remote_and_engine_come_up_in_order_and_go_down_in_reverse(
-    program: SetProgram, configure: dict[str, Any], tmp_path: Path
+    program: SetProgram, configure: dict[str, Any], tmp_path: Path, engine: str
 ) -> None:
+    configure["engine"]["name"] = engine
+
     async def use() -> Launcher:
         launcher = Launcher()
         launcher.send(configure)
@@ -78,10 +82,11 @@ def test_link_remote_and_engine_come_up_in_order_and_go_down_in_reverse(
     assert (tmp_path / "resolv.conf").read_text().endswith("nameserver 10.96.0.10\n")
 
 
-@pytest.mark.parametrize("name", ["kubectl", "ssh", "sshuttle"])
+@pytest.mark.parametrize("name", ["kubectl", "ssh", *ENGINES])
 def test_whichever_dies_all_is_made_anew(
     program: SetProgram, configure: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
+    configure["engine"]["name"] = name if name in ENGINES else "sshuttle"
     path = tmp_path / f"fake-{name}"
     program(name, f"echo $$ > {tmp_path}/{name}.pid\n" + path.read_text().partition("\n")[2])
 
@@ -135,6 +140,8 @@ def test_configure_anew_makes_the_link_anew(program: SetProgram, configure: dict
         ("kubectl", "echo 'connection refused' >&2; exit 1", "link", "connection refused"),
         ("iptables-restore", "echo 'no permission' >&2; exit 4", "network", "no permission"),
         ("sshuttle", "echo 'fatal: no' >&2; exit 99", "engine", "fatal: no"),
+        ("netstack", "echo 'no such device' >&2; exit 1", "engine", "no such device"),
+        ("netstack", "echo 'no such device' >&2; echo else", "engine", "no such device"),
     ],
 )
 def test_a_first_start_that_fails_is_given_up(
@@ -148,6 +155,8 @@ def test_a_first_start_that_fails_is_given_up(
 ) -> None:
     monkeypatch.setattr(session, "FIRST_LINK_TIMEOUT", 1.0)
     program(name, script)
+    if name in ENGINES:
+        configure["engine"]["name"] = name
 
     async def use() -> None:
         launcher = Launcher()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from supervisor import sshuttle
 from supervisor.protocol import endpoint
-from supervisor.sshuttle import EngineError
+from supervisor.children import EngineError
 
 SetProgram = Callable[[str, str], Path]
 

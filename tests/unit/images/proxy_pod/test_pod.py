@@ -79,11 +79,12 @@ def test_the_workload_s_environment_is_all_but_the_runtime_s_and_ours() -> None:
 
 
 def test_info_is_the_contract_s() -> None:
-    found = pod.info({"GREETING": "hi", "PATH": "/bin"}, "10.244.0.7")
-    assert list(found) == ["environment", "hostname", "podIP", "resolvConf", "hosts", "mounts"]
+    found = pod.info({"GREETING": "hi", "PATH": "/bin"}, ["10.244.0.7", "fd00::7"])
+    assert list(found) == ["environment", "hostname", "podIP", "podIPs", "resolvConf", "hosts", "mounts"]
     assert (found["environment"], found["hostname"], found["podIP"]) == (
         {"GREETING": "hi"},
         socket.gethostname(),
         "10.244.0.7",
     )
+    assert found["podIPs"] == ["10.244.0.7", "fd00::7"]
     assert json.loads(json.dumps(found)) == found

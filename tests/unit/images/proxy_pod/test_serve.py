@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "TPBOX_SESSION": SESSION,
     "TPBOX_AUTHORIZED_KEY": "ssh-ed25519 KEY",
     "TPBOX_GRACE": "1",
-    "TPBOX_POD_IP": "10.244.0.7",
+    "TPBOX_POD_IPS": "10.244.0.7",
 }
 
 
@@ -69,7 +69,8 @@ def test_it_announces_the_host_key_and_ends_when_the_client_is_gone(
     assert 1 <= asyncio.run(use()) < 2.5
     assert not (tmp_path / "ready").exists()
     said = capsys.readouterr()
-    assert json.loads(said.out) == {"event": "ready", "hostKey": "ssh-ed25519 AAAA", "port": 20022}
+    ready = {"event": "ready", "hostKey": "ssh-ed25519 AAAA", "port": 20022, "enginePort": 0}
+    assert json.loads(said.out) == ready
     assert said.err == "tpbox: the client is gone\n"
 
 

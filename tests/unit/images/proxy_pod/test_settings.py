@@ -9,7 +9,15 @@ KEY = "ssh-ed25519 AAAA tpbox"
 
 def test_defaults() -> None:
     assert settings.parse({"TPBOX_AUTHORIZED_KEY": KEY + "\n"}) == Settings(
-        session="", authorized_key=KEY, grace=30, ssh_port=20022, pod_ip="", mount_paths=(), listen=(), open=()
+        session="",
+        authorized_key=KEY,
+        grace=30,
+        ssh_port=20022,
+        engine_port=0,
+        pod_ips=(),
+        mount_paths=(),
+        listen=(),
+        open=(),
     )
 
 
@@ -20,7 +28,8 @@ def test_all_that_may_be_set() -> None:
         "TPBOX_AUTHORIZED_KEY": KEY,
         "TPBOX_GRACE": "5",
         "TPBOX_SSH_PORT": "2022",
-        "TPBOX_POD_IP": "10.244.0.7",
+        "TPBOX_ENGINE_PORT": "20023",
+        "TPBOX_POD_IPS": "10.244.0.7,fd00::7",
         "TPBOX_LISTEN": "*:80 127.0.0.1:9000 [::1]:9000",
         "TPBOX_OPEN": " 127.0.0.1:5432\n",
     }
@@ -29,7 +38,8 @@ def test_all_that_may_be_set() -> None:
         authorized_key=KEY,
         grace=5,
         ssh_port=2022,
-        pod_ip="10.244.0.7",
+        engine_port=20023,
+        pod_ips=("10.244.0.7", "fd00::7"),
         mount_paths=("/a", "/b"),
         listen=("*:80", "127.0.0.1:9000", "[::1]:9000"),
         open=("127.0.0.1:5432",),
@@ -47,6 +57,7 @@ def test_all_that_may_be_set() -> None:
         ),
         ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_GRACE": "0"}, "TPBOX_GRACE"),
         ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_SSH_PORT": "-1"}, "TPBOX_SSH_PORT"),
+        ({"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_ENGINE_PORT": "no"}, "TPBOX_ENGINE_PORT"),
         (
             {"TPBOX_AUTHORIZED_KEY": KEY, "TPBOX_LISTEN": "*:80 *:*"},
             r"TPBOX_LISTEN: ADDRESS:PORT is needed, not '\*:\*'",

@@ -1,7 +1,7 @@
 """The engine: what carries the namespace's traffic to the Pod. Which one is the launcher's choice.
 
-    async with engine.running(configure, info, timeout=15) as carrying:
-        raise EngineError(await carrying.ended())
+async with engine.running(configure, info, timeout=15) as carrying:
+    raise EngineError(await carrying.ended())
 """
 
 from __future__ import annotations

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from supervisor import netstack, routing
+from supervisor.children import CommandError, EngineError
+from supervisor.protocol import endpoint
+
+SetProgram = Callable[[str, str], Path]
+INFO = {"podIP": "10.244.0.7", "podIPs": ["10.244.0.7"]}
+BYPASS = (endpoint("172.30.0.2:6443"),)
+
+
+def test_what_must_leave_by_the_bridge_comes_before_what_goes_to_the_device() -> None:
+    bypass = [endpoint("172.30.0.2:6443"), endpoint("[fd00::2]:6443")]
+    assert routing.rules(bypass, "172.17.0.1", ["172.17.0.5"]) == [
+        "to 172.30.0.2 ipproto tcp dport 6443 lookup main pref 100",
+        "to 172.17.0.1 lookup main pref 100",
+        "from 172.17.0.5 lookup main pref 100",
+        "lookup 2020 pref 200",
+    ]
+
+
+def test_the_pods_address_and_the_devices_own_are_not_the_bridges() -> None:
+    links: list[dict[str, Any]] = [
+        {"ifname": "lo", "addr_info": [{"local": "127.0.0.1"}, {"local": "10.244.0.7"}]},
+        {"ifname": "tpbox0", "addr_info": [{"local": "10.1.1.1"}]},
+        {"ifname": "eth0", "addr_info": [{"local": "172.17.0.5"}]},
+        {"ifname": "eth1"},
+    ]
+    assert routing.bridge_addresses(links) == ["172.17.0.5"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_device_is_made_once_and_our_rules_replaced(program: SetProgram, tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "tpbox0").mkdir()
+    asyncio.run(routing.lead(BYPASS, INFO))
+    made = [
+        "ip tuntap add dev tpbox0 mode tun",
+        "ip link set tpbox0 mtu 65000 addrgenmode none up",
+    ]
+    assert (tmp_path / "ip.log").read_text().splitlines() == [
+        *([] if there else made),
+        "route replace default dev tpbox0 table 2020 src 10.244.0.7",
+        "rule del pref 100",
+        "rule add to 172.30.0.2 ipproto tcp dport 6443 lookup main pref 100",
+        "rule add to 172.17.0.1 lookup main pref 100",
+        "rule add from 172.17.0.5 lookup main pref 100",
+        "rule add lookup 2020 pref 200",
+    ]
+
+
+def test_ipv6_goes_the_same_way_where_the_pod_has_it(program: SetProgram, tmp_path: Path) -> None:
+    asyncio.run(routing.lead(BYPASS, INFO | {"podIPs": ["10.244.0.7", "fd00::7"]}))
+    assert (tmp_path / "ip.log").read_text().splitlines()[-4:] == [
+        "ip -6 address replace fd00::7/128 dev tpbox0 nodad",
+        "route replace default dev tpbox0 table 2020 src fd00::7",
+        "rule del pref 100",
+        "rule add lookup 2020 pref 200",
+    ]
+
+
+def test_ips_own_words_are_the_error(program: SetProgram) -> None:
+    program("ip", "echo 'Operation not permitted' >&2; exit 2")
+    with pytest.raises(CommandError, match="Operation not permitted"):
+        asyncio.run(routing.lead(BYPASS, INFO))
+
+
+def test_an_engine_that_says_nothing_is_given_up(program: SetProgram, tmp_path: Path) -> None:
+    program("netstack", "echo 'dialling' >&2; exec sleep 60")
+
+    async def use() -> None:
+        async with netstack.running([str(tmp_path / "fake-netstack")], timeout=0.5):
+            raise AssertionError("it is not up")
+
+    with pytest.raises(EngineError, match="dialling"):
+        asyncio.run(use())
