@@ -58,7 +58,8 @@ class Outside:
         self.carried = Carried(
             only=(*wanted.only, *self._pods, *also) if wanted.only else (),
             never=wanted.never,
-            resolvers=self._resolvers if wanted.split_names else (),
+            # Docker's own, on the loopback, needs no way out.
+            resolvers=tuple(r for r in self._resolvers if not r.is_loopback) if wanted.split_names else (),
         )
 
     async def linked(self, configure: Configure, info: Mapping[str, Any]) -> Carried:
