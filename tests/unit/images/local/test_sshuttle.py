@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from supervisor import sshuttle
-from supervisor.protocol import endpoint
 from supervisor.children import EngineError
+from supervisor.protocol import endpoint
 
 SetProgram = Callable[[str, str], Path]
 
