@@ -35,14 +35,15 @@ class Measure:
     figures: tuple[tuple[str, str], ...]
     repeated: bool = False  # in each round, for figures that scatter
     needs_names: bool = False  # DNS has to be carried
+    limit: float = 90  # seconds
 
     def on(self, path: Path) -> dict[str, Value]:
         """The figures on one path, by name."""
         if self.needs_names and not path.names:
             return {name: Value(note="not carried") for name, _ in self.figures}
-        words = [word.format(server=path.server, page=path.page) for word in self.words]
+        words = [word.format(server=path.server, page=path.page, address=path.address) for word in self.words]
         try:
-            answer = path.load(*words)
+            answer = path.load(*words, limit=self.limit)
         except BenchError as error:
             return {name: Value(note=f"failed: {error}") for name, _ in self.figures}
         troubles = [f"{answer[key]} {key}" for key in ("failed", "stalled") if answer.get(key)]
@@ -56,7 +57,7 @@ def _throughput(direction: str, streams: int) -> Measure:
 
 
 def _connects(clients: int) -> Measure:
-    words = ("connect", "-url", "{page}", "-clients", str(clients), "-seconds", "3")
+    words = ("connect", "-url", "{address}", "-clients", str(clients), "-seconds", "3")
     return Measure(words, ((f"new connections, {clients} clients, 1/s", "perSecond"),))
 
 
@@ -66,13 +67,22 @@ def _percentiles(name: str) -> tuple[tuple[str, str], ...]:
 
 MEASURES = (
     *(_throughput(direction, streams) for streams in (1, 4) for direction in ("up", "down")),
-    Measure(("get", "-url", "{page}", "-count", "200"), _percentiles("GET, new connection,")),
+    Measure(("get", "-url", "{address}", "-count", "300"), _percentiles("GET, new connection,")),
+    Measure(
+        ("get", "-url", "{page}", "-count", "200"), _percentiles("GET, name and new connection,"), needs_names=True
+    ),
     Measure(("get", "-url", "{page}", "-count", "200", "-keep-alive"), _percentiles("GET, keep-alive,")),
     Measure(("dns", "-count", "100"), _percentiles("DNS, fresh name,"), needs_names=True),
     # Last: a port-forward ends when one of its connections is reset.
     _connects(8),
     _connects(50),
 )
+# Only on what is to last so long.
+SUSTAINED = Measure(
+    ("connect", "-url", "{address}", "-clients", "50", "-seconds", "60"),
+    (("new connections for 60 s, 50 clients, 1/s", "perSecond"),),
+)
+PARALLEL = Measure(("parallel", "-addr", "{server}", "-count", "500"), (("500 connections at once, s", "seconds"),))
 FILES = (
     Measure(("files", "-path", "/files/large"), (("volume, file of 200 MB, MB/s", "MBps"),)),
     Measure(("files", "-path", "/files/small"), (("volume, 1 000 files of 4 kB, s", "seconds"),)),
@@ -99,6 +109,11 @@ def median(values: Iterable[Value]) -> Value:
     figures = [value.figure for value in values if value.figure is not None]
     notes = [value.note for value in values if value.note]
     return Value(statistics.median(figures) if figures else None, notes[-1] if notes else "")
+
+
+def alone(measure: Measure, path: Path) -> Results:
+    """One measure on one path."""
+    return {name: {path.name: value} for name, value in measure.on(path).items()}
 
 
 def files_on(path: Path) -> Results:

@@ -38,6 +38,7 @@ class Path:
     prefix: tuple[str, ...]
     server: str = "load:7000"
     page: str = "http://web/"
+    address: str = ""  # the same page, without a name
     names: bool = True  # whether it carries DNS
     session: str = ""
 
@@ -50,7 +51,7 @@ class Path:
 def in_cluster(namespace: str) -> Iterator[Path]:
     """A pod of the cluster."""
     exec_ = ("docker", "exec", NODE, "kubectl", "-n", namespace, "exec", "deploy/client", "-c", "client", "--")
-    yield Path("in cluster", exec_)
+    yield Path("in cluster", exec_, address=_address(namespace))
 
 
 @contextmanager
@@ -71,7 +72,8 @@ def port_forward(namespace: str, helper_image: str) -> Iterator[Path]:
             argv += [f"--volume={kubeconfig}:/kubeconfig:ro", helper_image, "--kubeconfig=/kubeconfig"]
             stack.enter_context(_forwarding([*argv, f"--namespace={namespace}", "port-forward", *ports], name))
         prefix = ("docker", "run", "--rm", f"--network=container:{first}", IMAGE)
-        yield Path("port-forward", prefix, "127.0.0.1:7000", "http://127.0.0.1:8000/", names=False)
+        page = "http://127.0.0.1:8000/"
+        yield Path("port-forward", prefix, "127.0.0.1:7000", page, page, names=False)
 
 
 @contextmanager
@@ -127,7 +129,8 @@ def session(name: str, namespace: str, *options: str) -> Iterator[Started]:
             seconds = time.monotonic() - began
             found = str(json.loads(events.read_text().splitlines()[0])["session"])
             prefix = ("docker", "exec", f"tpbox-{found}-app")
-            yield Started(Path(name, prefix, session=found), seconds, report, process)
+            path = Path(name, prefix, address=_address(namespace), session=found)
+            yield Started(path, seconds, report, process)
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -144,13 +147,17 @@ def _runs(process: subprocess.Popen[Any], out: File, words: File) -> bool:
     return False
 
 
-def helper_image(patched: bool = True) -> str:
-    """The helper's image; unpatched, with sshuttle as Debian ships it."""
+def helper_image() -> str:
     from tpbox.local import images
     from tpbox.local.docker import Docker
 
-    repository, arguments = ("tpbox-local", {}) if patched else ("tpbox-bench-unpatched", {"SSHUTTLE_PATCH": ""})
-    return images.ensure(Docker.connect(), images.find("images/local", repository, arguments), lambda _: None)
+    return images.ensure(Docker.connect(), images.find("images/local", "tpbox-local"), lambda _: None)
+
+
+def _address(namespace: str) -> str:
+    """The page by its Service's address: what is measured is the connection, not the name."""
+    service = json.loads(target.kubectl("-n", namespace, "get", "service", "web", "-o", "json"))
+    return f"http://{service['spec']['clusterIP']}/"
 
 
 def prepare() -> None:

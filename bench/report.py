@@ -1,4 +1,4 @@
-"""What a run found, as a table for people, as JSON, and against the goals. Pure."""
+"""What a run found, as a table for people and as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -32,12 +32,6 @@ def cell(value: Value | None) -> str:
         return value.note if len(value.note) <= NOTE_LENGTH else f"{value.note[: NOTE_LENGTH - 1]}…"
     digits = 0 if value.figure >= 100 else 1 if value.figure >= 10 else 2
     return f"{value.figure:.{digits}f}" + (f" ({value.note})" if value.note else "")
-
-
-def ratio(results: Results, name: str, path: str, other: str) -> float:
-    """How many times `other`'s figure `path` has; 0 when one of them is missing."""
-    of, to = (results.get(name, {}).get(one, Value()).figure for one in (path, other))
-    return of / to if of and to else 0.0
 
 
 def as_json(results: Results) -> dict[str, Any]:

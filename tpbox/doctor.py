@@ -159,7 +159,7 @@ def _capabilities(part: Part, host: str, image: str) -> None:
         part.ok("NET_ADMIN", "a container can have it")
     for name, words, without in (
         ("/dev/fuse", fuse.result(), "volumes are copied instead of mounted live"),
-        ("/dev/net/tun", tun.result(), "engine sshuttle does not need it"),
+        ("/dev/net/tun", tun.result(), "the engine is sshuttle then, which is less exact"),
     ):
         if words:
             module = name.rpartition("/")[2]

@@ -13,6 +13,7 @@ from tests.e2e import host, shop
 from tests.e2e.launcher import CLIENTS, MYAPP, RUNTIMES, SHOP, Launcher
 
 HERE = Path(__file__).parent
+ENGINES = ("netstack", "sshuttle")
 TEST_LIMIT = 240  # seconds, the set-up of the first test included
 
 
@@ -54,9 +55,15 @@ def restricted(namespace: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def tpbox(unbound: Launcher, namespace: str) -> Launcher:
-    """The command line; `run` and `start` are in the example's namespace."""
-    return Launcher(namespace, unbound.folder)
+def tpbox(request: pytest.FixtureRequest, unbound: Launcher, namespace: str) -> Launcher:
+    """The command line; `run` and `start` are in the example's namespace. Where the module has EACH_ENGINE, once with
+    each engine."""
+    return Launcher(namespace, unbound.folder, getattr(request, "param", ""))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if getattr(metafunc.module, "EACH_ENGINE", False):
+        metafunc.parametrize("tpbox", ENGINES, indirect=True, scope="session")
 
 
 @pytest.fixture(autouse=True)

@@ -198,6 +198,7 @@ class Launcher:
 
     namespace: str
     folder: Path
+    engine: str = ""  # "": the default
     _started: list[Path] = field(default_factory=list, init=False)
 
     def __call__(
@@ -224,8 +225,12 @@ class Launcher:
 
     def words(self, *options: str, namespace: str = "", verbosity: str = "", command: str = "run") -> list[str]:
         """The command line of a session: `options` are those of `tpbox run`, image and program included."""
-        where = ["--context", "tpbox", "-n", namespace or self.namespace]
+        where = ["--context", "tpbox", "-n", namespace or self.namespace, *self.engine_option]
         return [*([verbosity] if verbosity else []), command, *where, "--events", "{events}", *options]
+
+    @property
+    def engine_option(self) -> list[str]:
+        return ["--engine", self.engine] if self.engine else []
 
     def run(
         self,

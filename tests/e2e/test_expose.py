@@ -13,6 +13,8 @@ from tests.e2e import inbound, shop
 from tests.e2e.inbound import LOCAL, server
 from tests.e2e.launcher import CLIENTS, Launcher, error_lines, wait_for
 
+EACH_ENGINE = True
+
 
 @pytest.mark.row(25)
 @pytest.mark.parametrize(

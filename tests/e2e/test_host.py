@@ -14,6 +14,8 @@ from tests.e2e import host, shop
 from tests.e2e.launcher import MYAPP, Launcher
 from tests.e2e.shop import docker
 
+EACH_ENGINE = True
+
 
 @dataclass(frozen=True)
 class Look:

@@ -20,6 +20,7 @@ from bench import memory, paths, target
 from tests.e2e import host, shop
 from tests.e2e.launcher import Launcher
 
+EACH_ENGINE = True
 SERVER = "load:7000"
 TRANSFER = 200_000_000  # bytes; row 23's gigabyte and its ten minutes are `make soak`'s
 IDLE = 30  # seconds
@@ -55,7 +56,7 @@ def server(tpbox: Launcher) -> str:
 @contextmanager
 def started(launcher: Launcher, *options: str) -> Iterator[Session]:
     """A session that outlives a test: of a launcher of its own, since after each test nothing of `tpbox`'s is left."""
-    own = Launcher(launcher.namespace, launcher.folder)
+    own = Launcher(launcher.namespace, launcher.folder, launcher.engine)
     with own.start(*options, "--image", target.IMAGE, "--", *paths.PROGRAM) as running:
         running.wait_output(b"runs")
         yield Session(running.session, own.namespace)

@@ -12,6 +12,7 @@ from tests.e2e import shop
 from tests.e2e.launcher import RUNTIMES, Launcher
 from tests.e2e.probe import Answer, ask
 
+EACH_ENGINE = True
 GET = "curl -sS --max-time 5"
 DIG = "dig +tries=1 +time=3"
 AT_ONCE = 1.0  # seconds

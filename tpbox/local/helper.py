@@ -28,7 +28,7 @@ def start(
         return _start(docker, plan, image, cleanup)
     except DockerError as error:
         reason = ": ".join(filter(None, (error.message, error.detail)))
-        less = _with_less(plan, reason)
+        less = with_less(plan, reason)
         if less is None:
             raise
         replanned(less)
@@ -36,12 +36,12 @@ def start(
         return start(docker, less, image, cleanup, replanned)
 
 
-def _with_less(plan: SessionPlan, reason: str) -> SessionPlan | None:
+def with_less(plan: SessionPlan, reason: str) -> SessionPlan | None:
     """The plan without what Docker probably refused; None when there is nothing that it could do without.
 
     Raises when what would have to go was asked for in so many words.
     """
-    if plan.engine == "netstack" and (engine.TUN_DEVICE in reason or not plan.volumes.live):
+    if plan.engine == "netstack" and any(word in reason for word in (engine.TUN_DEVICE, *engine.SYSCTLS)):
         return plan.with_sshuttle(reason)
     asked = plan.request.volumes
     if not plan.volumes.live or asked.mode != "auto":

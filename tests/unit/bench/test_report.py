@@ -28,10 +28,5 @@ def test_a_cell(value: Value | None, text: str) -> None:
     assert report.cell(value) == text
 
 
-def test_the_ratio() -> None:
-    assert report.ratio(RESULTS, "1 stream up, MB/s", "tpbox", "shipped") == pytest.approx(5.01, abs=0.01)
-    assert report.ratio(RESULTS, "DNS p50, ms", "tpbox", "forward") == 0
-
-
 def test_json_has_figure_and_note() -> None:
     assert report.as_json(RESULTS)["DNS p50, ms"]["forward"] == {"figure": None, "note": "not carried"}
