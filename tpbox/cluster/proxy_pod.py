@@ -39,7 +39,7 @@ class NoRoomError(PodError):
 
 @dataclass(frozen=True)
 class ReadyPod:
-    """A proxy pod whose agent has said its host key, and on which port the engine's far end listens, 0 for none."""
+    """A proxy pod whose agent has said its host key, and the port of the engine's far end (0: there is none)."""
 
     name: str
     host_key: str
