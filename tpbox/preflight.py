@@ -97,6 +97,7 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
         remarks=tuple(remarks),
         not_live=_not_live(request, docker),
         not_exact=_not_exact(request, docker),
+        ipv6=docker.host.startswith("unix://") and Path("/proc/sys/net/ipv6").is_dir(),
     )
 
 

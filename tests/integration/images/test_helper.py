@@ -18,7 +18,7 @@ CONFIGURE = {
     "pod": "tpbox-abcdefgh",
     "ssh": {"port": 20022, "user": "tpbox", "privateKey": "none", "hostKey": "ssh-ed25519 AAAA"},
     "kubeconfig": {},
-    "engine": {"name": "sshuttle", "bypass": ["192.0.2.1:6443"]},
+    "engine": {"name": "sshuttle", "port": 20023, "bypass": ["192.0.2.1:6443"]},
     "volumes": {"live": False, "copies": {}},
     "inbound": {"expose": [], "toPod": [], "fromPod": [], "host": []},
 }
@@ -74,7 +74,7 @@ class Helper:
 @pytest.fixture
 def helper(image: Callable[[str], str]) -> Iterator[Helper]:
     started = Helper(image("local"))
-    assert started.event() == {"event": "hello", "protocol": 2}
+    assert started.event() == {"event": "hello", "protocol": 3}
     yield started
     assert started.process.stdin is not None
     started.process.stdin.close()
