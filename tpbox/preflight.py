@@ -99,6 +99,7 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
         outside=outside,
         not_live=_not_live(request, docker),
         not_exact=not_exact,
+        ipv6=docker.host.startswith("unix://") and Path("/proc/sys/net/ipv6").is_dir(),
     )
 
 

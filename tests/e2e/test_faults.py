@@ -114,14 +114,24 @@ def _answers_again(running: Running, within: float) -> None:
 # The tunnel's own parts, under one session that must live on
 
 
-def test_rows_33_and_34_the_session_survives_the_death_of_each_part_of_its_tunnel(tpbox: Launcher) -> None:
-    with tpbox.start(*ASKING) as asking:
+# What dies of each engine's session: in the helper, and in the pod.
+PARTS = {
+    "netstack": (("kubectl", "ssh", "tpbox-near"), ("sshd", "tpbox-far")),
+    "sshuttle": (("kubectl", "ssh", "sshuttle"), ("sshd",)),
+}
+
+
+@pytest.mark.parametrize("engine", PARTS)
+def test_rows_33_and_34_the_session_survives_the_death_of_each_part_of_its_tunnel(tpbox: Launcher, engine: str) -> None:
+    in_helper, in_pod = PARTS[engine]
+    with tpbox.start("--engine", engine, *ASKING) as asking:
         asking.wait_output(b"200")
-        for program in ("kubectl", "ssh", "sshuttle"):
+        for program in in_helper:
             faults.kill_in(f"tpbox-{asking.session}", program)
             _answers_again(asking, LINK_BACK_WITHIN)
-        faults.kill_in_pod(tpbox.namespace, asking.session, "sshd")
-        _answers_again(asking, LINK_BACK_WITHIN)
+        for program in in_pod:
+            faults.kill_in_pod(tpbox.namespace, asking.session, program)
+            _answers_again(asking, LINK_BACK_WITHIN)
         docker("exec", node(), "pkill", "-STOP", "kube-apiserver")
         try:
             time.sleep(10)

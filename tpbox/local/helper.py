@@ -41,7 +41,7 @@ def with_less(plan: SessionPlan, reason: str) -> SessionPlan | None:
 
     Raises when what would have to go was asked for in so many words.
     """
-    if plan.engine == "netstack" and any(word in reason for word in (engine.TUN_DEVICE, *engine.SYSCTLS)):
+    if plan.engine == "netstack" and any(word in reason for word in (engine.TUN_DEVICE, *engine.sysctls(ipv6=True))):
         return plan.with_sshuttle(reason)
     asked = plan.request.volumes
     if not plan.volumes.live or asked.mode != "auto":

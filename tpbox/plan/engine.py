@@ -21,7 +21,9 @@ PORT = 20023  # of netstack's far end, on the pod's loopback
 # A program that opens very many connections gets local ports that are in TIME_WAIT, after a second (the kernel looks at
 # timestamps). Else 28 000 of them in a minute are all that there are. A wider range would do too, and would take ports
 # that programs listen on.
-SYSCTLS = {"net.ipv4.tcp_tw_reuse": "1"}
+REUSE = {"net.ipv4.tcp_tw_reuse": "1"}
+# The TUN device may have the pod's IPv6 address; Docker's own interfaces stay as they are.
+IPV6 = {"net.ipv6.conf.default.disable_ipv6": "0"}
 
 
 def cannot_be_exact(docker: Mapping[str, Any], host: str, has_tun: bool) -> str:
@@ -29,6 +31,11 @@ def cannot_be_exact(docker: Mapping[str, Any], host: str, has_tun: bool) -> str:
     the attempt can tell: an engine on another machine has devices of its own."""
     elsewhere = not host.startswith("unix://") or docker.get("OperatingSystem") == "Docker Desktop"
     return "" if has_tun or elsewhere else f"this machine has no {TUN_DEVICE}"
+
+
+def sysctls(ipv6: bool) -> dict[str, str]:
+    """The helper's. `ipv6`: the Docker engine's kernel has it; else a container that asks for it does not start."""
+    return {**REUSE, **(IPV6 if ipv6 else {})}
 
 
 def choose(asked: Asked, refusal: str) -> Engine:

@@ -59,6 +59,7 @@ class Facts:
     outside: Found = field(default_factory=Found)
     not_live: str = ""  # why volumes cannot be live with this Docker engine
     not_exact: str = ""  # why the engine netstack cannot be had
+    ipv6: bool = False  # whether the Docker engine's kernel has IPv6, as far as one can tell
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class SessionPlan:
                 *(f"{name}:{COPIES}/{name}" for name in self.volumes.copies().values()),
             ),
             tmpfs={HELPER_RUNTIME_DIR: "mode=0700"},
-            sysctls=engine.SYSCTLS if exact else {},
+            sysctls=engine.sysctls(self.facts.ipv6) if exact else {},
             ports=self.request.process.ports,
             stdin=True,
             remove_when_ended=True,

@@ -19,7 +19,7 @@ CONFIGURE = {
     "ssh": {"port": 20022, "user": "tpbox", "privateKey": "none", "hostKey": "ssh-ed25519 AAAA"},
     "kubeconfig": {},
     "engine": {
-        "name": "sshuttle", "port": 0, "bypass": ["192.0.2.1:6443"],
+        "name": "sshuttle", "port": 20023, "bypass": ["192.0.2.1:6443"],
         "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False,
     },
     "volumes": {"live": False, "copies": {}},

@@ -225,6 +225,8 @@ def test_with_sshuttle_helper_and_pod_have_nothing_of_the_other_engines() -> Non
     assert made.helper("local:1").sysctls == {}
     assert made.proxy_pod("pod:1", "key").engine_port == 0
     assert plan().helper("local:1").sysctls == {"net.ipv4.tcp_tw_reuse": "1"}
+    with_ipv6 = replace(plan(), facts=replace(FACTS, ipv6=True)).helper("local:1")
+    assert with_ipv6.sysctls["net.ipv6.conf.default.disable_ipv6"] == "0"
     assert plan().proxy_pod("pod:1", "key").engine_port == 20023
 
 

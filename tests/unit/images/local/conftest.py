@@ -33,8 +33,9 @@ IP = """case "$*" in
   *batch*) cat >> "$0.log" ;;
   *rule*) echo '[{"priority": 0, "table": "local"}, {"priority": 100}, {"priority": 32766, "table": "main"}]' ;;
   *route*) echo '[{"dst": "default", "gateway": "172.17.0.1", "dev": "eth0"}]' ;;
-  "-json -4 address") echo '[{"ifname": "lo", "addr_info": [{"local": "127.0.0.1"}]},' \\
-    '{"ifname": "eth0", "addr_info": [{"local": "172.17.0.5"}]}]' ;;
+  "-json -4 address"*)
+    echo '[{"ifname": "lo", "addr_info": [{"local": "127.0.0.1"}]},'
+    echo '{"ifname": "eth0", "addr_info": [{"local": "172.17.0.5"}]}]' ;;
   *) echo "ip $*" >> "$0.log" ;;
 esac"""
 RESTORE = 'cat >> "$0.log"'

@@ -19,10 +19,15 @@ BYPASS = (endpoint("172.30.0.2:6443"),)
 
 def test_what_must_leave_by_the_bridge_comes_before_what_goes_to_the_device() -> None:
     bypass = [endpoint("172.30.0.2:6443"), endpoint("[fd00::2]:6443")]
-    assert routing.rules(bypass, "172.17.0.1", ["172.17.0.5"]) == [
+    assert routing.rules(4, bypass, "172.17.0.1", ["172.17.0.5"]) == [
         "to 172.30.0.2 ipproto tcp dport 6443 lookup main pref 100",
         "to 172.17.0.1 lookup main pref 100",
         "from 172.17.0.5 lookup main pref 100",
+        "lookup 2020 pref 200",
+    ]
+    assert routing.rules(6, bypass, "", ["fd00::5"]) == [
+        "to fd00::2 ipproto tcp dport 6443 lookup main pref 100",
+        "from fd00::5 lookup main pref 100",
         "lookup 2020 pref 200",
     ]
 
@@ -33,7 +38,7 @@ def test_what_is_the_users_to_choose_counts_after_it() -> None:
         never=networks("10.96.7.0/24", "fd00:1::7"),
         resolvers=(ip_address("10.96.9.53"), ip_address("fe80::1")),
     )
-    assert routing.rules([], "172.17.0.1", [], carried) == [
+    assert routing.rules(4, [], "172.17.0.1", [], carried) == [
         "to 172.17.0.1 lookup main pref 100",
         "to 10.96.7.0/24 lookup main pref 100",
         "to 10.96.9.53 ipproto udp dport 53 lookup main pref 100",
@@ -41,7 +46,7 @@ def test_what_is_the_users_to_choose_counts_after_it() -> None:
         "to 10.96.0.0/16 lookup 2020 pref 200",
         "to 10.244.0.0/24 lookup 2020 pref 200",
     ]
-    assert routing.outside_rules(6, carried) == [
+    assert routing.rules(6, [], "", [], carried) == [
         "to fd00:1::7/128 lookup main pref 100",
         "to fe80::1 ipproto udp dport 53 lookup main pref 100",
         "to fe80::1 ipproto tcp dport 53 lookup main pref 100",
@@ -79,14 +84,21 @@ def test_the_device_is_made_once_and_our_rules_replaced(program: SetProgram, tmp
     ]
 
 
-def test_ipv6_goes_the_same_way_where_the_pod_has_it(program: SetProgram, tmp_path: Path) -> None:
-    asyncio.run(routing.lead(BYPASS, INFO | {"podIPs": ["10.244.0.7", "fd00::7"]}))
-    assert (tmp_path / "ip.log").read_text().splitlines()[-4:] == [
-        "ip -6 address replace fd00::7/128 dev tpbox0 nodad",
+@pytest.mark.parametrize("disabled", ["0", "1"])
+def test_ipv6_goes_the_same_way_where_pod_and_device_have_it(
+    program: SetProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disabled: str
+) -> None:
+    (tmp_path / "disable_ipv6").write_text(f"{disabled}\n")
+    monkeypatch.setattr(routing, "DISABLED", tmp_path / "disable_ipv6")
+    asyncio.run(routing.lead(BYPASS, {"podIP": "10.244.0.7", "podIPs": ["10.244.0.7", "fd00::7"]}))
+    log = (tmp_path / "ip.log").read_text().splitlines()
+    ours = [
+        "ip address replace fd00::7/128 dev tpbox0 nodad",
         "route replace default dev tpbox0 table 2020 src fd00::7",
         "rule del pref 100",
         "rule add lookup 2020 pref 200",
     ]
+    assert [line for line in log if line in ours][-4:] == (ours if disabled == "0" else ours[2:])
 
 
 def test_ips_own_words_are_the_error(program: SetProgram) -> None:

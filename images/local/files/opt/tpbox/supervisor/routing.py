@@ -26,18 +26,23 @@ TABLE = 2020
 PAST, CARRIED = 100, 200
 OUR_RULES = range(PAST, CARRIED + 1)
 DEVICES = Path("/sys/class/net")
+DISABLED = Path(f"/proc/sys/net/ipv6/conf/{DEVICE}/disable_ipv6")
 
 
 def rules(
-    bypass: Iterable[Endpoint], gateway: str, bridge: Iterable[str], carried: Carried = netns.EVERYTHING_CARRIED
+    version: int,
+    bypass: Iterable[Endpoint],
+    gateway: str,
+    bridge: Iterable[str],
+    carried: Carried = netns.EVERYTHING_CARRIED,
 ) -> list[str]:
-    """What `ip rule add` is told, for IPv4. `bridge` are the namespace's addresses on Docker's networks."""
-    past = [f"to {end.address} ipproto tcp dport {end.port}" for end in bypass if end.address.version == 4]
+    """What `ip rule add` is told for IP `version`. `bridge` are the namespace's addresses on Docker's networks."""
+    past = [f"to {end.address} ipproto tcp dport {end.port}" for end in bypass if end.address.version == version]
     if gateway:
         past.append(f"to {gateway}")
     # Replies to published ports: whoever opens a connection gets the Pod's address, and does not match.
     past += [f"from {address}" for address in bridge]
-    return [*(f"{match} lookup main pref {PAST}" for match in past), *outside_rules(4, carried)]
+    return [*(f"{match} lookup main pref {PAST}" for match in past), *outside_rules(version, carried)]
 
 
 def outside_rules(version: int, carried: Carried) -> list[str]:
@@ -57,7 +62,7 @@ def outside_rules(version: int, carried: Carried) -> list[str]:
 
 
 def bridge_addresses(links: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Of the output of `ip -json -4 address`, the addresses on Docker's networks."""
+    """Of the output of `ip -json address`, the addresses on Docker's networks."""
     return netns.local_addresses(link for link in links if link.get("ifname") not in ("lo", DEVICE))
 
 
@@ -67,26 +72,30 @@ def default_route(pod_ip: str) -> str:
 
 
 async def lead(
-    bypass: Iterable[Endpoint], info: Mapping[str, Any], carried: Carried = netns.EVERYTHING_CARRIED
+    bypass: Sequence[Endpoint], info: Mapping[str, Any], carried: Carried = netns.EVERYTHING_CARRIED
 ) -> None:
     """Leads the namespace's packets to the device, which is made where it is not there. Raises CommandError."""
     if not (DEVICES / DEVICE).exists():
         await children.run(["ip", "tuntap", "add", "dev", DEVICE, "mode", "tun"])
         # No address of its own, of either version: the Pod has one interface, and programs count them.
         await children.run(["ip", "link", "set", DEVICE, "mtu", str(MTU), "addrgenmode", "none", "up"])
-    links = json.loads(await children.run(["ip", "-json", "-4", "address"]))
-    wanted = rules(bypass, await netns.gateway(), bridge_addresses(links), carried)
-    await _batch(["route replace " + default_route(info["podIP"])], version=4)
-    await _replace_rules(wanted, version=4)
-    if addresses := [address for address in info.get("podIPs", ()) if ipaddress.ip_address(address).version == 6]:
-        await _lead_ipv6(addresses[0], carried)
+    await _lead(4, bypass, info["podIP"], await netns.gateway(), carried)
+    pod_ipv6 = next((ip for ip in info["podIPs"] if ipaddress.ip_address(ip).version == 6), "")
+    if pod_ipv6 and _has_ipv6():
+        # Not on `lo`, which has no IPv6 where Docker's network has none.
+        await children.run(["ip", "address", "replace", f"{pod_ipv6}/128", "dev", DEVICE, "nodad"])
+        await _lead(6, bypass, pod_ipv6, "", carried)
 
 
-async def _lead_ipv6(pod_ip: str, carried: Carried) -> None:
-    """IPv6 goes the same way where the Pod has it. Docker's networks of ours have none that must be kept."""
-    await children.run(["ip", "-6", "address", "replace", f"{pod_ip}/128", "dev", DEVICE, "nodad"])
-    await _batch(["route replace " + default_route(pod_ip)], version=6)
-    await _replace_rules(outside_rules(6, carried), version=6)
+async def _lead(version: int, bypass: Sequence[Endpoint], pod_ip: str, gateway: str, carried: Carried) -> None:
+    links = json.loads(await children.run(["ip", "-json", f"-{version}", "address", "show", "scope", "global"]) or "[]")
+    await _batch(["route replace " + default_route(pod_ip)], version)
+    await _replace_rules(rules(version, bypass, gateway, bridge_addresses(links), carried), version)
+
+
+def _has_ipv6() -> bool:
+    """Whether the device may have IPv6: the launcher asks Docker for it where the kernel has it."""
+    return DISABLED.exists() and DISABLED.read_text().strip() == "0"
 
 
 async def _replace_rules(wanted: Sequence[str], version: int) -> None:
