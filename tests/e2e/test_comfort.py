@@ -57,7 +57,7 @@ def test_progress_json_says_errors_as_objects_too(tpbox: Launcher) -> None:
 
 def test_without_a_terminal_steps_are_lines_with_their_seconds(tpbox: Launcher) -> None:
     lines = tpbox.run(*TRUE).ok().stderr.splitlines()
-    for step in ("helper", "proxy pod in .*", "tunnel", "engine sshuttle"):
+    for step in ("helper", "proxy pod in .*", "tunnel", "engine netstack"):
         assert any(re.fullmatch(rf"tpbox: ✓ {step} \(\d+\.\d s\)", line) for line in lines), lines
     assert "\x1b" not in "".join(lines)
 

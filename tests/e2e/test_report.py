@@ -47,7 +47,7 @@ def test_every_event_holds_to_its_schema(good: Reported, schema: dict[str, Any])
 
 def test_the_report_says_what_was_used(good: Reported, tpbox: Launcher) -> None:
     assert good.report["session"] == good.result.session
-    assert (good.report["engine"], good.report["method"]) == ("sshuttle", "container")
+    assert (good.report["engine"], good.report["method"]) == ("netstack", "container")
     assert good.report["volumes"] == "live"
     assert (good.report["context"], good.report["namespace"]) == ("tpbox", tpbox.namespace)
     assert good.report["exitCode"] == good.result.code == 4

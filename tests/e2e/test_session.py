@@ -104,6 +104,6 @@ def test_row_06_dry_run_prints_the_plan_and_changes_nothing(tpbox: Launcher) -> 
     planned = re.findall(r"tpbox-([a-z]{8})\b", done.text)
     assert planned
     assert host.inventory(planned) == set()
-    for word in ('"kind": "Job"', tpbox.namespace, MYAPP, "NET_ADMIN", "sshuttle", "python app.py"):
+    for word in ('"kind": "Job"', tpbox.namespace, MYAPP, "NET_ADMIN", "netstack", "python app.py"):
         assert word in done.text
     assert "hidden-value" not in done.text
