@@ -150,7 +150,7 @@ def helper_image(patched: bool = True) -> str:
     from tpbox.local.docker import Docker
 
     repository, arguments = ("tpbox-local", {}) if patched else ("tpbox-bench-unpatched", {"SSHUTTLE_PATCH": ""})
-    return images.ensure(Docker.connect(), images.find("images/local", repository, arguments), lambda _: None)
+    return images.ensure(Docker.connect(), images.find("images/local", repository, arguments=arguments), lambda _: None)
 
 
 def prepare() -> None:

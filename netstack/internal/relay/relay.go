@@ -20,7 +20,7 @@ type Conn interface {
 
 const (
 	small = 8 << 10
-	large = 64 << 10
+	large = 64<<10 - 12 // what the multiplexer has room for in a frame; a byte more is a frame more
 )
 
 var larges = sync.Pool{New: func() any { return new([large]byte) }}
