@@ -47,8 +47,13 @@ def fuzz(targets: Sequence[tuple[str, str]], seconds: int) -> list[list[str]]:
 
 
 def container(image: str, command: Iterable[str]) -> list[str]:
-    """The command line that runs a tool. `--init`, so that Ctrl-C ends it, whereupon `--rm` removes it."""
-    return ["docker", "run", "--rm", "--init", "--network=none", image, *command]
+    """The command line that runs a tool. `--init`, so that Ctrl-C ends it, whereupon `--rm` removes it.
+
+    The container's loopback has IPv6 then, and lets everybody send echoes: there is a test for each.
+    """
+    sysctls = ["net.ipv6.conf.all.disable_ipv6=0", "net.ipv4.ping_group_range=0 2147483647"]
+    options = ["--rm", "--init", "--network=none", *(f"--sysctl={one}" for one in sysctls)]
+    return ["docker", "run", *options, image, *command]
 
 
 def run(image: str, commands: Iterable[Sequence[str]]) -> int:

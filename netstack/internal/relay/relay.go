@@ -67,7 +67,7 @@ func carry(to io.Writer, from io.Reader) error {
 				return err
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { // and not what wraps one: so does the reset of a stream whose link has ended
 			return nil
 		}
 		if err != nil {
