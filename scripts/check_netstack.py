@@ -11,6 +11,7 @@ loopback, and goes with the tool. The exit code is that of the first tool that f
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,8 +26,8 @@ REPOSITORY = "tpbox-netstack-tools"
 FUZZ_SECONDS = 30
 TEST_TIMEOUT = 300  # seconds for a package; the slowest takes ten on an idle machine
 FUZZ_FUNCTION = re.compile(r"^func (Fuzz\w+)\(", re.MULTILINE)
-# gofmt lists what it would change, and ends with 0 all the same.
-GOFMT = ["sh", "-c", 'changes=$(gofmt -d .) && [ -z "$changes" ] || { echo "$changes"; exit 1; }']
+# gofmt shows what it would change, and ends with 0 all the same.
+GOFMT = ["sh", "-c", 'changes=$(gofmt -d .) || exit; [ -z "$changes" ] || { echo "$changes"; exit 1; }']
 LINT = [GOFMT, ["go", "vet", "./..."], ["go", "tool", "staticcheck", "./..."]]
 TEST = [["go", "test", "-race", f"-timeout={TEST_TIMEOUT}s", "./..."]]
 
@@ -59,7 +60,7 @@ def container(image: str, command: Iterable[str]) -> list[str]:
 def run(image: str, commands: Iterable[Sequence[str]]) -> int:
     """Runs the tools until one fails, their words on the terminal; returns its exit code, else 0."""
     for command in commands:
-        print(f"netstack: {' '.join(command[:3])}", file=sys.stderr, flush=True)
+        print(f"netstack: {shlex.join(command)}", file=sys.stderr, flush=True)
         if code := subprocess.run(container(image, command), stdin=subprocess.DEVNULL, check=False).returncode:
             return code
     return 0
@@ -70,9 +71,14 @@ def main(arguments: Sequence[str]) -> int:
     if not arguments or not kinds.keys() >= set(arguments):
         print(f"check_netstack: say which of {', '.join(kinds)}", file=sys.stderr)
         return 2
-    context = images.find(FOLDER.name, REPOSITORY, "tools")
-    image = images.ensure(Docker.connect(), context, lambda line: print(f"netstack: {line}", file=sys.stderr))
+    image = images.ensure(Docker.connect(), images.find(FOLDER.name, REPOSITORY, "tools"), progress)
     return run(image, (command for kind in arguments for command in kinds[kind]))
+
+
+def progress(line: str) -> None:
+    """Says that an image is being built, which takes minutes the first time, and none of what the build prints."""
+    if line.startswith("building "):
+        print(f"netstack: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -70,9 +70,7 @@ class Context:
         return f"{self.repository}:{self.hash()}"
 
 
-def find(
-    folder: str, repository: str, target: str = "", *, arguments: Mapping[str, str] | None = None
-) -> Context:
+def find(folder: str, repository: str, target: str = "", *, arguments: Mapping[str, str] | None = None) -> Context:
     """The context at `folder`: in a wheel beside the package's modules, in a checkout beside the package.
 
     Raises ImageError when it is in neither.
