@@ -70,7 +70,7 @@ func TestUnreachableIsWhatFarSays(t *testing.T) {
 	} {
 		pods(t, func(t *testing.T, pod netip.Addr) {
 			if pod.Is6() && status != wire.NetworkUnreachable {
-				t.Skip("the program's stack takes no notice of it, as Linux does: TestUnreachablePackets")
+				t.Skip("gVisor's program takes no notice of it, where Linux's does: TestUnreachablePackets has the packets")
 			}
 			w := start(t, answering(status))
 			_, err := w.dial(netip.AddrPortFrom(pod, 80))
