@@ -62,10 +62,6 @@ func (b *batched) Read(buffer []byte) (int, error) {
 	return count, err
 }
 
-// SetWriteDeadline does nothing. The multiplexer means the bytes that it has just written, and those leave later:
-// with its deadline a slow line would be taken for a dead one.
-func (b *batched) SetWriteDeadline(time.Time) error { return nil }
-
 // Close also ends whoever waits in Write. It closes what is below: TLS's goodbye would wait for a line that is stuck.
 func (b *batched) Close() error {
 	b.fail(net.ErrClosed)
@@ -78,6 +74,8 @@ func (b *batched) send() {
 		if !ok {
 			return
 		}
+		// The multiplexer's own deadline is that of the bytes that it has just written, and those leave later: with it
+		// a slow line would be taken for a dead one.
 		err := b.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if err == nil {
 			_, err = b.Conn.Write(batch)
