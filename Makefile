@@ -19,15 +19,18 @@ demo: setup
 	$(VENV)/python scripts/demo.py
 
 lint:
-	$(PYTHON) scripts/setup.py environment shellcheck
+	$(PYTHON) scripts/setup.py environment docker base-image shellcheck
 	$(VENV)/ruff check $(CODE)
 	$(VENV)/ruff format --check $(CODE)
 	$(VENV)/mypy tpbox scripts tests bench images/local
 	$(VENV)/mypy images/proxy-pod
 	$(VENV)/lint-imports
 	shellcheck $(SCRIPTS)
+	$(VENV)/python scripts/check_netstack.py lint
 
+# The fuzz targets of the engine have 30 s in all.
 test: setup lint
+	$(VENV)/python scripts/check_netstack.py test fuzz
 	$(VENV)/pytest --durations=10
 
 # Every kill at every moment: about an hour and a half.

@@ -160,7 +160,7 @@ class Embedded:
         if not self._docker.image(binary.reference):
             console.say("building Kubernetes for the embedded cluster: 10 to 15 minutes, once on a machine")
         arguments = {"BINARY": images.ensure(self._docker, binary, console.progress)}
-        context = images.find("cluster/node", "tpbox-cluster-node", arguments)
+        context = images.find("cluster/node", "tpbox-cluster-node", arguments=arguments)
         return images.ensure(self._docker, context, console.progress)
 
     def _remove_node(self) -> None:

@@ -32,10 +32,10 @@ CONTEXT_LABEL = "tpbox.dev/context"
 STAGE_LABEL = "tpbox.dev/stage"
 OUTDATED_AFTER = 24 * 3600  # seconds
 IGNORED = {"ca", "__pycache__", "README.md"}
-# The folders whose images need another's: the build argument, and the folder and repository of that one.
+# The folders whose images need another's: the build argument, and the folder, repository and target of that one.
 STAGES = {
-    "images/local": {"NETSTACK": ("netstack", "tpbox-netstack")},
-    "images/proxy-pod": {"NETSTACK": ("netstack", "tpbox-netstack")},
+    "images/local": {"NETSTACK": ("netstack", "tpbox-netstack", "programs")},
+    "images/proxy-pod": {"NETSTACK": ("netstack", "tpbox-netstack", "programs")},
 }
 PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 # Where people put the additional authorities of their network: Debian's and Fedora's families.
@@ -70,7 +70,7 @@ class Context:
         return f"{self.repository}:{self.hash()}"
 
 
-def find(folder: str, repository: str, arguments: Mapping[str, str] | None = None) -> Context:
+def find(folder: str, repository: str, target: str = "", *, arguments: Mapping[str, str] | None = None) -> Context:
     """The context at `folder`: in a wheel beside the package's modules, in a checkout beside the package.
 
     Raises ImageError when it is in neither.
@@ -79,7 +79,7 @@ def find(folder: str, repository: str, arguments: Mapping[str, str] | None = Non
     for root in (package / "_contexts", package.parent):
         if (root / folder / "Dockerfile").is_file():
             stages = {name: find(*stage) for name, stage in STAGES.get(folder, {}).items()}
-            return Context(root / folder, repository, arguments or {}, stages)
+            return Context(root / folder, repository, arguments or {}, stages, target)
     raise ImageError(
         f"this installation of tpbox has no build context {folder}", hint="Install tpbox again, from its wheel."
     )

@@ -39,7 +39,9 @@ type options struct {
 
 func main() {
 	debug.SetMemoryLimit(memory)
-	if err := run(parse()); err != nil {
+	stopped, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	if err := run(stopped, parse()); err != nil && stopped.Err() == nil {
 		fmt.Fprintln(os.Stderr, "tpbox-near:", err)
 		os.Exit(1)
 	}
@@ -62,9 +64,7 @@ func parse() (o options) {
 	return o
 }
 
-func run(o options) error {
-	stopped, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer cancel()
+func run(stopped context.Context, o options) error {
 	identity, err := o.identity()
 	if err != nil {
 		return err
@@ -73,11 +73,14 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
+	interrupted := context.AfterFunc(stopped, func() { conn.Close() })
 	session, err := transport.Client(conn, identity)
+	interrupted()
 	if err != nil {
 		return err
 	}
-	tun, err := near.OpenTUN(o.tun)
+	gone := make(chan error, 1)
+	tun, err := near.OpenTUN(o.tun, func(err error) { gone <- err })
 	if err != nil {
 		return err
 	}
@@ -88,6 +91,7 @@ func run(o options) error {
 	fmt.Println("up")
 	select {
 	case <-stopped.Done():
+	case err = <-gone:
 	case <-session.CloseChan():
 		_, err = session.OpenStream(context.Background()) // its error is why
 		err = fmt.Errorf("the connection to the pod is lost: %w", err)

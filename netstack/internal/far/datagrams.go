@@ -1,7 +1,6 @@
 package far
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -11,9 +10,6 @@ import (
 	"syscall"
 
 	"github.com/libp2p/go-yamux/v5"
-	"golang.org/x/net/icmp"
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 
 	"tpbox.dev/netstack/internal/wire"
 )
@@ -36,17 +32,39 @@ func serveUDP(stream *yamux.Stream, address netip.AddrPort) {
 
 // serveEcho sends real echoes, which takes no privilege where net.ipv4.ping_group_range lets this group: icmp(7).
 func serveEcho(stream *yamux.Stream, address netip.Addr) {
-	network, listen := "udp4", "0.0.0.0"
-	if address.Is6() {
-		network, listen = "udp6", "::"
-	}
-	conn, err := icmp.ListenPacket(network, listen)
-	if err != nil {
+	conn, err := dialEcho(address)
+	if errors.Is(err, syscall.EACCES) {
 		fmt.Fprintf(os.Stderr, "far: echoes are not carried: %v\n", err)
 	}
 	if answered(stream, err) {
-		exchange(stream, echo{conn, &net.UDPAddr{IP: address.AsSlice()}})
+		exchange(stream, echo{udp{conn}, address.Is6()})
 	}
+}
+
+// dialEcho returns a connected ICMP socket, which package net takes for a UDP one: both are of datagrams.
+func dialEcho(address netip.Addr) (*net.UDPConn, error) {
+	family, protocol := syscall.AF_INET, syscall.IPPROTO_ICMP
+	var peer syscall.Sockaddr
+	if address.Is6() {
+		family, protocol = syscall.AF_INET6, syscall.IPPROTO_ICMPV6
+		peer = &syscall.SockaddrInet6{Addr: address.As16()}
+	} else {
+		peer = &syscall.SockaddrInet4{Addr: address.As4()}
+	}
+	descriptor, err := syscall.Socket(family, syscall.SOCK_DGRAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	file := os.NewFile(uintptr(descriptor), "icmp")
+	defer file.Close() // package net has its own
+	if err := syscall.Connect(descriptor, peer); err != nil {
+		return nil, os.NewSyscallError("connect", err)
+	}
+	conn, err := net.FileConn(file)
+	if err != nil {
+		return nil, err
+	}
+	return conn.(*net.UDPConn), nil
 }
 
 // answered says how it went; the stream goes on when it is true.
@@ -74,9 +92,9 @@ func exchange(stream *yamux.Stream, socket socket) {
 		}
 		socket.send(datagram)
 	}
+	stream.Reset() // whoever still writes to it ends too
 	socket.Close()
 	back.Wait()
-	stream.Close()
 }
 
 func answers(stream *yamux.Stream, socket socket) {
@@ -104,8 +122,13 @@ var received = sync.Pool{New: func() any { return new([wire.MaxDatagram]byte) }}
 
 type udp struct{ *net.UDPConn }
 
-// send loses a datagram that cannot be sent, as any may be lost. That nobody listens is what receive hears.
-func (u udp) send(datagram []byte) { u.Write(datagram) }
+// send loses a datagram that cannot be sent, as any may be lost. That nobody listens is what receive hears, or else the
+// next send in its place, which then has sent nothing: it is done again, and answered again.
+func (u udp) send(datagram []byte) {
+	if _, err := u.Write(datagram); errors.Is(err, syscall.ECONNREFUSED) {
+		u.Write(datagram)
+	}
+}
 
 // receive takes a buffer only when there is something to receive.
 func (u udp) receive() (datagram []byte, err error) {
@@ -130,44 +153,38 @@ func (u udp) receive() (datagram []byte, err error) {
 	return datagram, err
 }
 
-// echo is an ICMP socket; the kernel sets its identifier, and gives it the replies to that alone.
+// echo is an ICMP socket. The kernel sets identifier and checksum, and gives it the replies to that identifier alone.
 type echo struct {
-	*icmp.PacketConn
-	address net.Addr
+	udp
+	ipv6 bool
 }
 
-// send takes a sequence number and data, as the wire has them.
+// The header of an echo: type, code, checksum, identifier; then come sequence number and data, as the wire has them.
+const (
+	echoHeader         = 6
+	request4, request6 = 8, 128
+	reply4, reply6     = 0, 129
+)
+
 func (e echo) send(datagram []byte) {
-	if len(datagram) < 2 {
-		return
+	kind := byte(request4)
+	if e.ipv6 {
+		kind = request6
 	}
-	kind := icmp.Type(ipv4.ICMPTypeEcho)
-	if e.IPv6PacketConn() != nil {
-		kind = ipv6.ICMPTypeEchoRequest
-	}
-	body := icmp.Echo{Seq: int(binary.BigEndian.Uint16(datagram)), Data: datagram[2:]}
-	if message, err := (&icmp.Message{Type: kind, Body: &body}).Marshal(nil); err == nil {
-		e.WriteTo(message, e.address)
-	}
+	e.udp.send(append([]byte{kind, echoHeader - 1: 0}, datagram...))
 }
 
 func (e echo) receive() ([]byte, error) {
-	packet := make([]byte, wire.MaxDatagram)
-	count, _, err := e.ReadFrom(packet)
+	message, err := e.udp.receive()
 	if err != nil {
 		return nil, err
 	}
-	protocol := ipv4.ICMPTypeEcho.Protocol()
-	if e.IPv6PacketConn() != nil {
-		protocol = ipv6.ICMPTypeEchoRequest.Protocol()
+	kind := byte(reply4)
+	if e.ipv6 {
+		kind = reply6
 	}
-	message, err := icmp.ParseMessage(protocol, packet[:count])
-	if err != nil {
-		return nil, err
+	if len(message) < echoHeader || message[0] != kind {
+		return nil, errors.New("no reply to an echo")
 	}
-	reply, ok := message.Body.(*icmp.Echo)
-	if !ok {
-		return nil, errors.New("no echo")
-	}
-	return append(binary.BigEndian.AppendUint16(nil, uint16(reply.Seq)), reply.Data...), nil
+	return message[echoHeader:], nil
 }

@@ -20,14 +20,22 @@ import (
 	"tpbox.dev/netstack/internal/wire"
 )
 
+// shortage is how long to wait for descriptors to become free.
+const shortage = 100 * time.Millisecond
+
 // Serve accepts clients until the listener is closed; each may be the session's next link, and the last one lingers.
 func Serve(listener net.Listener, identity transport.Identity) error {
 	for {
 		conn, err := listener.Accept()
-		if err != nil {
+		switch {
+		case err == nil:
+			go client(conn, identity)
+		case errors.Is(err, net.ErrClosed):
 			return err
+		default: // EMFILE and the like pass, and there are connections to be carried on with
+			fmt.Fprintf(os.Stderr, "far: %v\n", err)
+			time.Sleep(shortage)
 		}
-		go client(conn, identity)
 	}
 }
 
@@ -38,16 +46,19 @@ func client(conn net.Conn, identity transport.Identity) {
 		return
 	}
 	defer session.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	for {
 		stream, err := session.AcceptStream()
 		if err != nil {
 			return
 		}
-		go serve(stream)
+		go serve(ctx, stream)
 	}
 }
 
-func serve(stream *yamux.Stream) {
+// serve carries one stream; ctx ends with the link.
+func serve(ctx context.Context, stream *yamux.Stream) {
 	open, err := wire.ReadOpen(stream)
 	if err != nil {
 		stream.Reset()
@@ -55,7 +66,7 @@ func serve(stream *yamux.Stream) {
 	}
 	switch open.Network {
 	case wire.TCP:
-		serveTCP(stream, open.Address)
+		serveTCP(ctx, stream, open.Address)
 	case wire.UDP:
 		serveUDP(stream, open.Address)
 	case wire.Echo:
@@ -64,12 +75,16 @@ func serve(stream *yamux.Stream) {
 }
 
 // serveTCP dials for as long as the kernel tries, or until near gives up.
-func serveTCP(stream *yamux.Stream, address netip.AddrPort) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+func serveTCP(ctx context.Context, stream *yamux.Stream, address netip.AddrPort) {
+	dialling, cancel := context.WithCancel(ctx)
 	watched := watch(stream, cancel)
-	conn, err := dial(ctx, address)
+	conn, err := dial(dialling, address)
 	watched()
+	cancel()
+	if conn != nil {
+		// Once near has half-closed, nobody reads its stream: a server that is silent would keep the connection for ever.
+		defer context.AfterFunc(ctx, tcp{conn}.Abort)()
+	}
 	answer(stream, conn, err)
 }
 

@@ -13,7 +13,9 @@ import (
 
 const (
 	maxFlows = 4096
-	queued   = 64 // datagrams of a flow that wait for the link; more are lost, as in any network
+	// What may wait for the link, in datagrams of a flow and in bytes of all; more is lost, as in any network.
+	queued     = 64
+	maxWaiting = 16 << 20
 	// How long a flow may be silent. A resolver asks once and is answered; what has gone to and fro may pause.
 	afterQuestion = 10 * time.Second
 	afterFirst    = 30 * time.Second // as Linux's nf_conntrack_udp_timeout
@@ -33,8 +35,9 @@ func (f flowID) open() wire.Open {
 
 // flows are the conversations in datagrams, each on a stream of its own.
 type flows struct {
-	lock sync.Mutex
-	open map[flowID]*flow
+	lock    sync.Mutex
+	open    map[flowID]*flow
+	waiting int // bytes in all queues
 }
 
 type flow struct {
@@ -53,18 +56,20 @@ func (n *Near) takeUDP(id stack.TransportEndpointID, packet *stack.PacketBuffer)
 }
 
 func (n *Near) send(id flowID, datagram []byte) {
-	if len(datagram) > wire.MaxDatagram {
+	n.flows.lock.Lock()
+	defer n.flows.lock.Unlock()
+	if len(datagram) > wire.MaxDatagram || n.flows.waiting+len(datagram) > maxWaiting {
 		return
 	}
 	select {
 	case n.flow(id).out <- datagram:
+		n.flows.waiting += len(datagram)
 	default:
 	}
 }
 
+// flow returns the one that there is, or begins it. The lock is held.
 func (n *Near) flow(id flowID) *flow {
-	n.flows.lock.Lock()
-	defer n.flows.lock.Unlock()
 	if known, ok := n.flows.open[id]; ok {
 		known.touch(0)
 		return known
@@ -77,6 +82,13 @@ func (n *Near) flow(id flowID) *flow {
 	n.flows.open[id] = begun
 	go n.carry(ctx, id, begun)
 	return begun
+}
+
+// taken says that a datagram has left its queue.
+func (f *flows) taken(datagram []byte) {
+	f.lock.Lock()
+	defer f.lock.Unlock()
+	f.waiting -= len(datagram)
 }
 
 // evict ends the flow that has been silent for the longest. The lock is held.
@@ -122,7 +134,7 @@ func (f *flow) left(port uint16) time.Duration {
 // carry takes a flow from its first datagram until it is silent for too long, or the link is lost.
 func (n *Near) carry(ctx context.Context, id flowID, flow *flow) {
 	defer n.forget(id, flow)
-	stream, err := n.session.OpenStream(ctx)
+	stream, err := n.open()
 	if err != nil {
 		return
 	}
@@ -134,6 +146,7 @@ func (n *Near) carry(ctx context.Context, id flowID, flow *flow) {
 	for {
 		select {
 		case datagram := <-flow.out:
+			n.flows.taken(datagram)
 			if _, err := stream.Write(wire.AppendDatagram(message, datagram)); err != nil {
 				return
 			}
@@ -156,6 +169,9 @@ func (n *Near) forget(id flowID, ended *flow) {
 	defer n.flows.lock.Unlock()
 	if n.flows.open[id] == ended { // not another that has begun since
 		delete(n.flows.open, id)
+	}
+	for len(ended.out) > 0 { // nobody finds it any more, to put something in
+		n.flows.waiting -= len(<-ended.out)
 	}
 }
 

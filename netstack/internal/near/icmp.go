@@ -35,7 +35,13 @@ func (i *interceptor) DeliverNetworkPacket(protocol tcpip.NetworkProtocolNumber,
 func isICMP(packet *stack.PacketBuffer) bool {
 	data := packet.Data()
 	if head, ok := data.PullUp(header.IPv6MinimumSize); ok && header.IPVersion(head) == header.IPv6Version {
-		return header.IPv6(head).TransportProtocol() == header.ICMPv6ProtocolNumber
+		next := header.IPv6(head).NextHeader()
+		if next == uint8(header.IPv6FragmentHeader) { // whose first byte says what it is a fragment of
+			if head, ok = data.PullUp(header.IPv6MinimumSize + 1); ok {
+				next = head[header.IPv6MinimumSize]
+			}
+		}
+		return next == uint8(header.ICMPv6ProtocolNumber)
 	}
 	head, ok := data.PullUp(header.IPv4MinimumSize)
 	return ok && header.IPVersion(head) == header.IPv4Version &&
@@ -60,9 +66,11 @@ func (n *Near) takeICMP(packet []byte) {
 func echoRequest(packet []byte) (source, destination tcpip.Address, message []byte, ok bool) {
 	if header.IPVersion(packet) == header.IPv6Version {
 		head := header.IPv6(packet)
+		if !head.IsValid(len(packet)) || head.TransportProtocol() != header.ICMPv6ProtocolNumber {
+			return source, destination, nil, false
+		}
 		message = head.Payload()
-		ok = head.IsValid(len(packet)) && len(message) >= header.ICMPv6EchoMinimumSize &&
-			header.ICMPv6(message).Type() == header.ICMPv6EchoRequest
+		ok = len(message) >= header.ICMPv6EchoMinimumSize && header.ICMPv6(message).Type() == header.ICMPv6EchoRequest
 		return head.SourceAddress(), head.DestinationAddress(), message, ok
 	}
 	head := header.IPv4(packet)

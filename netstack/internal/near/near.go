@@ -9,6 +9,8 @@
 package near
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,6 +28,7 @@ const (
 	nic = 1
 	// handshakes that may wait for far at once; what is above it is tried again by the kernel, a second later.
 	handshakes = 16384
+	unbounded  = 1 << 30 // the forwarder's own bound: ours comes first
 	// Nothing is delayed on a TUN device. With gVisor's 60 s a port that the kernel uses again meets its last
 	// connection, whose SYN is dropped: a busy client then stalls for seconds.
 	timeWait = 5 * time.Millisecond
@@ -39,7 +42,7 @@ type Near struct {
 	flows   flows
 }
 
-// New answers what comes from the link, which it closes with itself.
+// New answers what comes from the link.
 func New(link stack.LinkEndpoint, session *yamux.Session) (*Near, error) {
 	n := &Near{
 		stack: stack.New(stack.Options{
@@ -53,7 +56,7 @@ func New(link stack.LinkEndpoint, session *yamux.Session) (*Near, error) {
 	if err := n.configure(); err != nil {
 		return nil, err
 	}
-	forwarder := tcp.NewForwarder(n.stack, 0, handshakes, n.connect)
+	forwarder := tcp.NewForwarder(n.stack, 0, unbounded, n.connect)
 	n.stack.SetTransportProtocolHandler(tcp.ProtocolNumber, n.noting(forwarder.HandlePacket))
 	n.stack.SetTransportProtocolHandler(udp.ProtocolNumber, n.takeUDP)
 	if err := n.stack.CreateNIC(nic, intercepting(link, n.takeICMP)); err != nil {
@@ -84,6 +87,15 @@ func (n *Near) configure() error {
 		}
 	}
 	return nil
+}
+
+// open opens a stream. A link whose streams are used up ends: after two thousand million the next link is due.
+func (n *Near) open() (*yamux.Stream, error) {
+	stream, err := n.session.OpenStream(context.Background())
+	if errors.Is(err, yamux.ErrStreamsExhausted) {
+		n.session.Close()
+	}
+	return stream, err
 }
 
 // Close resets the connections that there are, and answers nothing any more.

@@ -38,7 +38,8 @@ var unreachableCodes = map[wire.Status]code{
 	wire.Failed:             {header.ICMPv4HostUnreachable, header.ICMPv6AddressUnreachable},
 }
 
-func addrPort(address tcpip.Address, port uint16) netip.AddrPort {
+// addrPort is a variable for the tests, whose far reaches nothing but the loopback.
+var addrPort = func(address tcpip.Address, port uint16) netip.AddrPort {
 	converted, _ := netip.AddrFromSlice(address.AsSlice())
 	return netip.AddrPortFrom(converted, port)
 }

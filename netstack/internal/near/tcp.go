@@ -2,7 +2,6 @@ package near
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -22,13 +21,13 @@ import (
 func (n *Near) connect(request *tcp.ForwarderRequest) {
 	id := request.ID()
 	waiting := n.syns.take(id)
-	defer n.syns.forget(id)
 	stream, status := n.dial(id, waiting)
 	if status == wire.Connected {
 		n.join(request, stream)
 		return
 	}
 	request.Complete(status == wire.Refused)
+	n.syns.forget(id)
 	if code, ok := unreachableCodes[status]; ok && waiting != nil {
 		n.sendUnreachable(waiting.packet, code)
 	}
@@ -37,36 +36,34 @@ func (n *Near) connect(request *tcp.ForwarderRequest) {
 // dial returns how far's dial has ended, and the stream when it is Connected. It is NoAnswer also when the program has
 // given up, and when the link is lost: then the kernel's next SYN is for the next link.
 func (n *Near) dial(id stack.TransportEndpointID, waiting *syn) (*yamux.Stream, wire.Status) {
-	stream, err := n.session.OpenStream(context.Background())
+	stream, err := n.open()
 	if err != nil {
 		return nil, wire.NoAnswer
 	}
+	defer waiting.watch(stream)()
 	open := wire.Open{Network: wire.TCP, Address: addrPort(id.LocalAddress, id.LocalPort)}
-	if _, err := stream.Write(open.Append(nil)); err != nil {
+	status := wire.NoAnswer
+	if _, err = stream.Write(open.Append(nil)); err == nil {
+		status, err = wire.ReadStatus(stream)
+	}
+	switch {
+	case err != nil:
+		stream.Reset()
 		return nil, wire.NoAnswer
+	case status != wire.Connected:
+		stream.Close()
+		return nil, status
 	}
-	for {
-		stream.SetReadDeadline(time.Now().Add(time.Second))
-		status, err := wire.ReadStatus(stream)
-		switch {
-		case err == nil && status == wire.Connected:
-			stream.SetReadDeadline(time.Time{})
-			return stream, status
-		case err == nil:
-			stream.Close()
-			return nil, status
-		case !errors.Is(err, yamux.ErrTimeout) || waiting.abandoned(time.Now()):
-			stream.Reset()
-			return nil, wire.NoAnswer
-		}
-	}
+	return stream, status
 }
 
 // join completes the handshake, and carries the connection until it has ended.
 func (n *Near) join(request *tcp.ForwarderRequest, stream *yamux.Stream) {
+	id := request.ID()
 	var queue waiter.Queue
 	endpoint, err := request.CreateEndpoint(&queue)
 	request.Complete(false)
+	n.syns.forget(id)
 	if err != nil { // the program has given up meanwhile
 		stream.Reset()
 		return
@@ -106,29 +103,54 @@ func (s *syn) abandoned(now time.Time) bool {
 	return now.Sub(s.last) > 2*(s.last.Sub(s.first)+time.Second)+time.Second
 }
 
+// watch resets the stream once the program has given up. The end must be called.
+//
+// A read deadline instead would outlive its use: a stream whose peer has half-closed takes no new one.
+func (s *syn) watch(stream *yamux.Stream) (end func()) {
+	ctx, end := context.WithCancel(context.Background())
+	var look func()
+	look = func() {
+		switch {
+		case ctx.Err() != nil:
+		case s.abandoned(time.Now()):
+			stream.Reset()
+		default:
+			time.AfterFunc(time.Second, look)
+		}
+	}
+	time.AfterFunc(time.Second, look)
+	return end
+}
+
 // noting keeps the table of SYNs, and then lets the forwarder have the packet.
 func (n *Near) noting(handle func(stack.TransportEndpointID, *stack.PacketBuffer) bool) func(
 	stack.TransportEndpointID, *stack.PacketBuffer) bool {
 	return func(id stack.TransportEndpointID, packet *stack.PacketBuffer) bool {
 		segment := header.TCP(packet.TransportHeader().Slice())
-		if segment.Flags()&(header.TCPFlagSyn|header.TCPFlagAck) == header.TCPFlagSyn {
-			n.syns.note(id, packet)
+		if segment.Flags()&(header.TCPFlagSyn|header.TCPFlagAck) == header.TCPFlagSyn && !n.syns.note(id, packet) {
+			return true // it is lost, and comes again
 		}
 		return handle(id, packet)
 	}
 }
 
-func (s *syns) note(id stack.TransportEndpointID, packet *stack.PacketBuffer) {
+// note says whether there is room for the SYN. What it has noted, connect forgets: after the forwarder has, which would
+// else begin with a SYN that is not in the table.
+func (s *syns) note(id stack.TransportEndpointID, packet *stack.PacketBuffer) bool {
 	now := time.Now()
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	if known, ok := s.pending[id]; ok {
 		known.lock.Lock()
+		defer known.lock.Unlock()
 		known.last = now
-		known.lock.Unlock()
-	} else if len(s.pending) < handshakes {
-		s.pending[id] = &syn{packet: quoted(packet), first: now, last: now}
+		return true
 	}
+	if len(s.pending) >= handshakes {
+		return false
+	}
+	s.pending[id] = &syn{packet: quoted(packet), first: now, last: now}
+	return true
 }
 
 func (s *syns) take(id stack.TransportEndpointID) *syn {

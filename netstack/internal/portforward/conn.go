@@ -25,6 +25,7 @@ type Conn struct {
 	net.Conn // the carrier: its addresses and deadlines are ours
 	reader   *spdy.Framer
 	rest     []byte // of the frame that was read last
+	ended    bool   // nothing comes after it
 
 	lock   sync.Mutex // over what is written
 	writer *spdy.Framer
@@ -69,6 +70,9 @@ func open(carrier net.Conn, reader *bufio.Reader, writer flusher, port uint16) (
 // Read gives the bytes of the data stream. The error stream's words are an error.
 func (c *Conn) Read(buffer []byte) (int, error) {
 	for len(c.rest) == 0 {
+		if c.ended {
+			return 0, io.EOF
+		}
 		frame, err := c.reader.ReadFrame()
 		if err != nil {
 			return 0, err
@@ -89,36 +93,32 @@ func (c *Conn) take(frame spdy.Frame) error {
 		switch {
 		case frame.StreamId == errorStream && len(frame.Data) > 0:
 			return fmt.Errorf("port-forward: %s", frame.Data)
-		case frame.StreamId == dataStream && len(frame.Data) > 0:
+		case frame.StreamId == dataStream:
 			c.rest = frame.Data
-		case frame.StreamId == dataStream && frame.Flags&spdy.DataFlagFin != 0:
-			return io.EOF
+			c.ended = frame.Flags&spdy.DataFlagFin != 0
 		}
 	case *spdy.SynReplyFrame:
-		if frame.StreamId == dataStream && frame.CFHeader.Flags&spdy.ControlFlagFin != 0 {
-			return io.EOF
-		}
+		c.ended = c.ended || frame.StreamId == dataStream && frame.CFHeader.Flags&spdy.ControlFlagFin != 0
 	case *spdy.RstStreamFrame:
 		return fmt.Errorf("port-forward: stream %d was reset (%d)", frame.StreamId, frame.Status)
 	case *spdy.GoAwayFrame:
 		return errors.New("port-forward: the other side goes away")
 	case *spdy.PingFrame:
-		return c.pong(frame)
+		go c.pong(frame) // whoever reads must not wait for whoever writes: the other side may do the same
 	}
 	return nil
 }
 
 // pong answers a ping that is the other side's: its numbers are even.
-func (c *Conn) pong(ping *spdy.PingFrame) error {
+func (c *Conn) pong(ping *spdy.PingFrame) {
 	if ping.Id%2 != 0 {
-		return nil
+		return
 	}
 	c.lock.Lock()
 	defer c.lock.Unlock()
-	if err := c.writer.WriteFrame(ping); err != nil {
-		return err
+	if c.writer.WriteFrame(ping) == nil { // an error is also that of the next write
+		c.flush()
 	}
-	return c.flush()
 }
 
 // Write makes a frame of the bytes, which leaves with the next Flush or when many wait.

@@ -31,6 +31,8 @@ const (
 	websocketFrame = "SPDY/3.1+" + protocol
 )
 
+var errSilent = fmt.Errorf("the API server has not answered within %v", dialTimeout)
+
 // Port is what to reach.
 type Port struct {
 	Namespace, Pod string
@@ -41,7 +43,7 @@ func (p Port) path() string {
 	return fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/portforward", url.PathEscape(p.Namespace), url.PathEscape(p.Pod))
 }
 
-// refusal is an API server, or what is before it, that does not take the upgrade.
+// refusal is an API server, or what is before it, that does not take the upgrade. status is 0 where it said nothing.
 type refusal struct {
 	status int
 	words  string
@@ -56,18 +58,26 @@ func (r *refusal) final() bool {
 
 // Dial opens the connection. What it writes is held back until Flush.
 func Dial(ctx context.Context, cluster Cluster, port Port) (*Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, errSilent)
 	defer cancel()
 	conn, err := dialSpdy(ctx, cluster, port)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	var refused *refusal
 	if !errors.As(err, &refused) || refused.final() {
 		return conn, err
 	}
 	conn, second := dialWebsocket(ctx, cluster, port)
-	if second != nil {
-		return nil, fmt.Errorf("%w (and by a websocket: %w)", err, second)
+	switch {
+	case second == nil:
+		return conn, nil
+	case second.Error() == err.Error():
+		return nil, err
+	case ctx.Err() != nil:
+		second = context.Cause(ctx)
 	}
-	return conn, nil
+	return nil, fmt.Errorf("%w (and by a websocket: %w)", err, second)
 }
 
 func dialSpdy(ctx context.Context, cluster Cluster, port Port) (*Conn, error) {
@@ -75,6 +85,7 @@ func dialSpdy(ctx context.Context, cluster Cluster, port Port) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer interruptible(ctx, carrier)()
 	reader := bufio.NewReaderSize(carrier, bufferSize)
 	if err := upgrade(carrier, reader, cluster, port); err != nil {
 		carrier.Close()
@@ -84,7 +95,7 @@ func dialSpdy(ctx context.Context, cluster Cluster, port Port) (*Conn, error) {
 }
 
 func upgrade(carrier *tls.Conn, reader *bufio.Reader, cluster Cluster, port Port) error {
-	request, err := http.NewRequest(http.MethodPost, cluster.Server+port.path(), nil)
+	request, err := http.NewRequest(http.MethodPost, cluster.url(port), nil)
 	if err != nil {
 		return err
 	}
@@ -97,10 +108,10 @@ func upgrade(carrier *tls.Conn, reader *bufio.Reader, cluster Cluster, port Port
 	}
 	response, err := http.ReadResponse(reader, request)
 	if err != nil {
-		return fmt.Errorf("the API server's answer: %w", err)
+		return &refusal{words: fmt.Sprintf("the API server's answer: %v", err)}
 	}
 	if response.StatusCode == http.StatusSwitchingProtocols {
-		return carrier.SetDeadline(time.Time{})
+		return nil
 	}
 	defer response.Body.Close()
 	return refused(response)
@@ -117,7 +128,14 @@ func refused(response *http.Response) error {
 	return &refusal{response.StatusCode, strings.TrimSpace(fmt.Sprintf("the API server answered %s: %s", response.Status, words))}
 }
 
-// dial makes the TLS connection; its deadline is the context's until the upgrade is done.
+// interruptible closes the carrier when the context ends, unless the end is called before.
+func interruptible(ctx context.Context, carrier net.Conn) (end func() bool) {
+	return context.AfterFunc(ctx, func() { carrier.Close() })
+}
+
+func (c Cluster) url(port Port) string { return strings.TrimRight(c.Server, "/") + port.path() }
+
+// dial makes the TLS connection.
 func (c Cluster) dial(ctx context.Context) (*tls.Conn, error) {
 	server, err := url.Parse(c.Server)
 	if err != nil {
@@ -128,10 +146,7 @@ func (c Cluster) dial(ctx context.Context) (*tls.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		err = conn.SetDeadline(deadline)
-	}
-	return conn.(*tls.Conn), err
+	return conn.(*tls.Conn), nil
 }
 
 func portOf(server *url.URL) string {

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
-	"net/url"
-	"time"
+	"strings"
 
 	"github.com/gorilla/websocket"
 )
@@ -18,22 +18,20 @@ func dialWebsocket(ctx context.Context, cluster Cluster, port Port) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	target, err := url.Parse(cluster.Server + port.path())
-	if err != nil {
-		return nil, err
+	defer interruptible(ctx, carrier)()
+	dialer := websocket.Dialer{
+		NetDialTLSContext: func(context.Context, string, string) (net.Conn, error) { return carrier, nil },
+		Subprotocols:      []string{websocketFrame},
+		ReadBufferSize:    bufferSize,
+		WriteBufferSize:   bufferSize,
 	}
-	target.Scheme = "wss"
-	header := cluster.header()
-	header.Set("Sec-WebSocket-Protocol", websocketFrame)
-	socket, response, err := websocket.NewClient(carrier, target, header, bufferSize, bufferSize)
+	target := "wss" + strings.TrimPrefix(cluster.url(port), "https")
+	socket, response, err := dialer.DialContext(ctx, target, cluster.header())
 	if err != nil {
 		carrier.Close()
 		if errors.Is(err, websocket.ErrBadHandshake) && response.StatusCode != http.StatusSwitchingProtocols {
 			return nil, refused(response)
 		}
-		return nil, err
-	}
-	if err := carrier.SetDeadline(time.Time{}); err != nil {
 		return nil, err
 	}
 	messages := &messages{socket: socket}

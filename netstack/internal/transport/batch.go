@@ -2,12 +2,19 @@ package transport
 
 import (
 	"bufio"
+	"errors"
+	"io"
 	"net"
 	"sync"
+	"time"
 )
 
-// batchSize is how many bytes may wait; whoever writes more waits too.
-const batchSize = 256 << 10
+const (
+	// batchSize is how many bytes may wait; whoever writes more waits too.
+	batchSize = 256 << 10
+	// writeTimeout is what a batch may take: on a slow line it does take seconds.
+	writeTimeout = 30 * time.Second
+)
 
 // batched is a connection whose small writes leave together: while one write is under way, the next ones gather.
 //
@@ -15,7 +22,7 @@ const batchSize = 256 << 10
 // and a wake-up of every program between here and the pod. Nothing is ever held back for more to come.
 type batched struct {
 	net.Conn
-	flush func() error // of what Conn itself holds back
+	below Flusher // what Conn writes to
 
 	lock    sync.Mutex
 	changed sync.Cond
@@ -24,8 +31,8 @@ type batched struct {
 	err     error
 }
 
-func newBatched(conn net.Conn, flush func() error) *batched {
-	b := &batched{Conn: conn, flush: flush}
+func newBatched(conn net.Conn, below Flusher) *batched {
+	b := &batched{Conn: conn, below: below}
 	b.changed.L = &b.lock
 	go b.send()
 	return b
@@ -46,10 +53,19 @@ func (b *batched) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// Close also ends whoever waits in Write.
+// Read takes an end without TLS's goodbye for an end: the multiplexer knows which of its streams were complete.
+func (b *batched) Read(buffer []byte) (int, error) {
+	count, err := b.Conn.Read(buffer)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return count, err
+}
+
+// Close also ends whoever waits in Write. It closes what is below: TLS's goodbye would wait for a line that is stuck.
 func (b *batched) Close() error {
 	b.fail(net.ErrClosed)
-	return b.Conn.Close()
+	return b.below.Close()
 }
 
 func (b *batched) send() {
@@ -58,9 +74,14 @@ func (b *batched) send() {
 		if !ok {
 			return
 		}
-		_, err := b.Conn.Write(batch)
+		// The multiplexer's own deadline is that of the bytes that it has just written, and those leave later: with it
+		// a slow line would be taken for a dead one.
+		err := b.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if err == nil {
-			err = b.flush()
+			_, err = b.Conn.Write(batch)
+		}
+		if err == nil {
+			err = b.below.Flush()
 		}
 		if err != nil {
 			b.fail(err)

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,12 +27,22 @@ const (
 )
 
 // Client makes the multiplexer's side that opens streams. conn is closed with the session, and where this fails.
+//
+// A round trip ends it: in TLS 1.3 a client is ready before the server has looked at its key.
 func Client(conn Flusher, identity Identity) (*yamux.Session, error) {
 	secured, err := secure(conn, identity, tls.Client)
 	if err != nil {
 		return nil, err
 	}
-	return yamux.Client(newBatched(secured, conn.Flush), settings(), newBudget())
+	session, err := yamux.Client(newBatched(secured, conn), settings(), newBudget())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := session.Ping(); err != nil {
+		session.Close()
+		return nil, err
+	}
+	return session, nil
 }
 
 // Server makes the multiplexer's side that accepts streams; else as Client.
@@ -40,7 +51,7 @@ func Server(conn Flusher, identity Identity) (*yamux.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return yamux.Server(newBatched(secured, conn.Flush), settings(), newBudget())
+	return yamux.Server(newBatched(secured, conn), settings(), newBudget())
 }
 
 func secure(conn Flusher, identity Identity, side func(net.Conn, *tls.Config) *tls.Conn) (*tls.Conn, error) {
@@ -84,6 +95,7 @@ func settings() *yamux.Config {
 	config.AcceptBacklog = 16384 // connects that are being dialled at once
 	config.MaxIncomingStreams = 65535
 	config.KeepAliveInterval = keepAlive
+	config.ConnectionWriteTimeout = writeTimeout // also how long a ping may take, behind all that waits before it
 	config.ReadBufSize = 64 << 10
 	config.MaxStreamWindowSize = 16 << 20
 	config.LogOutput = os.Stderr
@@ -102,7 +114,9 @@ func newBudget() func() (yamux.MemoryManager, error) {
 // span is one stream's part of it.
 type span struct {
 	budget *budget
-	taken  atomic.Int64
+	lock   sync.Mutex
+	taken  int64
+	done   bool
 }
 
 // first is the priority with which a stream asks for its first window, which it always gets.
@@ -112,17 +126,29 @@ func (s *span) ReserveMemory(size int, priority uint8) error {
 	if priority == first {
 		return nil
 	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.done { // a stream that has ended still asks while its last bytes are read: nobody would give it back
+		return io.ErrShortBuffer
+	}
 	if s.budget.left.Add(int64(-size)) < 0 {
 		s.budget.left.Add(int64(size))
 		return io.ErrShortBuffer
 	}
-	s.taken.Add(int64(size))
+	s.taken += int64(size)
 	return nil
 }
 
 func (s *span) ReleaseMemory(size int) {
-	s.taken.Add(int64(-size))
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.taken -= int64(size)
 	s.budget.left.Add(int64(size))
 }
 
-func (s *span) Done() { s.budget.left.Add(s.taken.Swap(0)) }
+func (s *span) Done() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.budget.left.Add(s.taken)
+	s.taken, s.done = 0, true
+}
