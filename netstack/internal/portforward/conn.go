@@ -28,9 +28,13 @@ type Conn struct {
 	ended    bool   // nothing comes after it
 
 	lock   sync.Mutex // over what is written
+	held   []byte
 	writer *spdy.Framer
 	flush  func() error
 }
+
+// frameSize is how many bytes make a frame, if so many wait: each frame wakes four programs up between here and far.
+const frameSize = 64 << 10
 
 type flusher interface {
 	io.Writer
@@ -121,16 +125,19 @@ func (c *Conn) pong(ping *spdy.PingFrame) {
 	}
 }
 
-// Write makes a frame of the bytes, which leaves with the next Flush or when many wait.
+// Write holds the bytes back until the next Flush, or until they fill a frame.
 func (c *Conn) Write(data []byte) (int, error) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	for sent := 0; sent < len(data); {
-		part := data[sent:min(len(data), sent+spdy.MaxDataLength)]
-		if err := c.writer.WriteFrame(&spdy.DataFrame{StreamId: dataStream, Data: part}); err != nil {
-			return sent, err
-		}
+		part := data[sent:min(len(data), sent+frameSize-len(c.held))]
+		c.held = append(c.held, part...)
 		sent += len(part)
+		if len(c.held) == frameSize {
+			if err := c.send(); err != nil {
+				return sent, err
+			}
+		}
 	}
 	return len(data), nil
 }
@@ -139,5 +146,16 @@ func (c *Conn) Write(data []byte) (int, error) {
 func (c *Conn) Flush() error {
 	c.lock.Lock()
 	defer c.lock.Unlock()
+	return c.send()
+}
+
+// send makes a frame of what was held back. The lock is held.
+func (c *Conn) send() error {
+	if len(c.held) > 0 {
+		if err := c.writer.WriteFrame(&spdy.DataFrame{StreamId: dataStream, Data: c.held}); err != nil {
+			return err
+		}
+		c.held = c.held[:0]
+	}
 	return c.flush()
 }
