@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from bench import measures, memory, paths, report, target
+from bench import files, measures, memory, paths, report, target
 from bench.measures import Results, Value
 from bench.target import BenchError
 from tpbox.errors import TpboxError
@@ -66,8 +66,8 @@ def _measure(sessions: int, rounds: int) -> dict[str, Any]:
                 memory.watched("the agent", memory.of_pod(tpbox.session, namespace)) as of_agent,
             ):
                 results = measures.all_of(all_paths, rounds, _say)
-        volumes = _volumes(namespace)
-        results |= {name: {**row, **volumes[name]} for name, row in measures.files_on(cluster).items()}
+        volumes, inside = _volumes(namespace, rounds), measures.files_on(cluster)
+        results |= {name: {**inside.get(name, {}), **row} for name, row in volumes.items()}
         stalled = _stalled(namespace)
     return {
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, load {os.getloadavg()[2]:.1f}",
@@ -94,10 +94,10 @@ def _startup(namespace: str, sessions: int) -> dict[str, float]:
     return measures.startup(reports, seconds)
 
 
-def _volumes(namespace: str) -> Results:
+def _volumes(namespace: str, rounds: int) -> Results:
     """Through a session whose pod has the files; `not available` only where its report says that volumes are off."""
     with paths.session(PATCHED, namespace, "--like=deploy/client:client", "--volumes=live") as started:
-        results = measures.files_on(started.path)
+        results = files.of(started.path, rounds)
         started.end()
         if json.loads(started.report.read_text())["volumes"] == "off":
             results = {name: {PATCHED: Value(note="not available")} for name in results}
@@ -133,6 +133,7 @@ def _print(found: dict[str, Any]) -> None:
             times = report.ratio(found["results"], name, PATCHED, SHIPPED)
             verdict = "" if times >= GOAL else f", short of {GOAL:.0f}"
             print(f"{name.rpartition(',')[0]}: {times:.1f} times sshuttle as shipped{verdict}")
+    print(*files.ratios(found["results"], PATCHED), sep="\n")
 
 
 def _say(text: str) -> None:
