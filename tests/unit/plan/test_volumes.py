@@ -102,7 +102,6 @@ def test_live_mounts_get_a_place_in_the_container_and_the_gate_in_front() -> Non
 def test_copies_are_docker_volumes_without_a_gate_and_files_come_later() -> None:
     planned = made("copy")
     assert planned.copies() == {
-        "/data": "tpbox-abcdefgh-v0",
         volumes.TOKEN_PATH: "tpbox-abcdefgh-v0",
         "/data": "tpbox-abcdefgh-v1",
         "/etc/app.conf": "tpbox-abcdefgh-v2",
