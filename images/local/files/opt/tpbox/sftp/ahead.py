@@ -77,14 +77,16 @@ class Ahead:
         if kind != Type.INIT and packets.number(raw) >= OWN:
             self._able = False  # after two thousand million requests ids could not be told apart
             self._forget(now)
-        if kind == Type.OPEN and packets.open_flags(raw) == packets.READ_ONLY:
-            self._open(raw, now)
-        elif kind not in packets.HARMLESS:
+        reads = kind == Type.OPEN and packets.open_flags(raw) == packets.READ_ONLY
+        if not reads and kind not in packets.HARMLESS:
             self._forget(now)
-            self.to_pod.append(raw)
-        elif not self._tell(kind, raw, now):
+        if not self._tell(kind, raw, now):
             self._note(kind, raw)
             self.to_pod.append(raw)
+        if reads and self._able:
+            self._fetch_after(packets.first_text(raw), now)
+        elif kind == Type.READ and (stream := self._streams.get(packets.first_text(raw))):
+            self._read_ahead(stream, packets.first_text(raw), *packets.read_range(raw), now)
 
     def answered(self, raw: bytes, now: float) -> None:
         """A packet from the pod."""
@@ -126,6 +128,8 @@ class Ahead:
         what = packets.first_text(raw) if kind != Type.INIT else b""
         if kind == Type.LSTAT:
             return self._tell_attributes(what, raw, now)
+        if kind == Type.OPEN:
+            return packets.open_flags(raw) == packets.READ_ONLY and self._tell_handle(what, raw, now)
         if kind not in (Type.READ, Type.FSTAT):
             return False
         if file := self._held.get(what):
@@ -148,18 +152,19 @@ class Ahead:
 
     def _tell_block(self, handle: bytes, raw: bytes, now: float) -> bool:
         offset, size = packets.read_range(raw)
-        stream = self._streams.setdefault(handle, Stream())
-        block = stream.ahead.get(offset)
-        known = block is not None and block.size == size and self._fresh(block.asked_at, now)
-        if block and known and not block.answer:
-            block.waiting.append(raw)
-        else:
-            stream.ahead.pop(offset, None)
-        if block and known and block.answer:
+        ahead = self._streams.setdefault(handle, Stream()).ahead
+        block = ahead.get(offset)
+        if block is None:
+            return False
+        if block.size != size or not self._fresh(block.asked_at, now):
+            if not block.waiting:
+                del ahead[offset]
+            return False
+        if block.answer:
+            del ahead[offset]
             self.to_sshfs.append(packets.renumbered(block.answer, packets.number(raw)))
-        if not known:
-            self.to_pod.append(raw)
-        self._read_ahead(handle, stream, stream.blocks(offset, size), now)
+        else:
+            block.waiting.append(raw)
         return True
 
     def _tell_attributes(self, path: bytes, raw: bytes, now: float) -> bool:
@@ -175,23 +180,21 @@ class Ahead:
         self.to_sshfs.append(packets.packet(Type.ATTRS, packets.number(raw), known[0].raw))
         return True
 
-    def _open(self, raw: bytes, now: float) -> None:
-        path = packets.first_text(raw)
+    def _tell_handle(self, path: bytes, raw: bytes, now: float) -> bool:
         file = self._files.get(path)
-        if file and not file.whole:
+        if file is None:
+            return False
+        if not file.whole:
             file.waiting.append(raw)
-        elif file and file.attributes and self._fresh(file.asked_at, now):
-            self._remove(file)
-            self._held[file.handle] = file
-            self._known[path] = file.attributes, file.asked_at  # sshfs asks for them with each OPEN
-            self.to_sshfs.append(packets.packet(Type.HANDLE, packets.number(raw), packets.text(file.handle)))
-        else:
-            if file:
-                self._drop(file)
-            self.to_pod.append(raw)
-        folder, _, name = path.rpartition(b"/")
-        if self._able and (listing := self._listings.get(folder)):
-            self._fetch(folder, listing, listing.next_after(name), now)
+            return True
+        if file.attributes is None or not self._fresh(file.asked_at, now):
+            self._drop(file)
+            return False
+        self._remove(file)
+        self._held[file.handle] = file
+        self._known[path] = file.attributes, file.asked_at  # sshfs asks for them with each OPEN
+        self.to_sshfs.append(packets.packet(Type.HANDLE, packets.number(raw), packets.text(file.handle)))
+        return True
 
     def _note(self, kind: int, raw: bytes) -> None:
         """Remembers what the answer will be about."""
@@ -204,7 +207,7 @@ class Ahead:
             handle = packets.first_text(raw)
             self._folders.pop(handle, None)
             self._held.pop(handle, None)
-            self._streams.pop(handle, None)
+            self._let_go(self._streams.pop(handle, Stream()))
 
     # What the pod answers
 
@@ -222,9 +225,13 @@ class Ahead:
         if len(self._known) < MAX_KNOWN:
             self._known.update({b"%s/%s" % (folder, name): (attributes, now) for name, attributes in found})
 
-    def _fetch(self, folder: bytes, listing: Listing, names: Iterable[bytes], now: float) -> None:
-        for name in names:
-            path, size = b"%s/%s" % (folder, name), listing.sizes[name]
+    def _fetch_after(self, path: bytes, now: float) -> None:
+        folder, _, name = path.rpartition(b"/")
+        listing = self._listings.get(folder)
+        if listing is None:
+            return
+        for following in listing.next_after(name):
+            path, size = b"%s/%s" % (folder, following), listing.sizes[following]
             if path in self._files or self._ahead + size > MAX_AHEAD:
                 continue
             file = self._files[path] = File(path, size, listing, now)
@@ -258,15 +265,24 @@ class Ahead:
             self._drop(file)
         self._ask_again(file.waiting, now)
 
-    def _read_ahead(self, handle: bytes, stream: Stream, blocks: Iterable[tuple[int, int]], now: float) -> None:
-        for offset, size in blocks:
-            block = stream.ahead[offset] = Block(size, now)
-            extent = packets.extent(offset, size)
-            self._send(functools.partial(self._arrived, block), Type.READ, packets.text(handle), extent)
+    def _read_ahead(self, stream: Stream, handle: bytes, offset: int, size: int, now: float) -> None:
+        for begin, length in stream.blocks(offset, size):
+            if begin in stream.ahead:
+                continue
+            block = stream.ahead[begin] = Block(length, now)
+            arrived = functools.partial(self._arrived, stream, begin, block)
+            self._send(arrived, Type.READ, packets.text(handle), packets.extent(begin, length))
 
-    def _arrived(self, block: Block, raw: bytes, now: float) -> None:
-        block.answer = raw
-        self._ask_again(block.waiting, now)
+    def _arrived(self, stream: Stream, offset: int, block: Block, raw: bytes, _now: float) -> None:
+        whole = raw[4] == Type.DATA and len(packets.first_text(raw)) == block.size
+        waiting, block.waiting = block.waiting, []
+        if whole:
+            block.answer = raw
+            self.to_sshfs += [packets.renumbered(raw, packets.number(one)) for one in waiting]
+        else:
+            self.to_pod += waiting  # the end of the file, or a failure: not ours to tell
+        if (waiting or not whole) and stream.ahead.get(offset) is block:
+            del stream.ahead[offset]
 
     def _send(self, answered: Answered, kind: Type, *fields: bytes) -> None:
         number, self._next = self._next, max(OWN, (self._next + 1) % 2**32)
@@ -285,22 +301,29 @@ class Ahead:
         del self._files[file.path]
         self._ahead -= file.size
 
+    def _let_go(self, stream: Stream) -> None:
+        """Before its handle is closed, or something changes: what waits has to reach the pod sooner."""
+        for block in stream.ahead.values():
+            self.to_pod += block.waiting
+            block.waiting = []
+        stream.ahead.clear()
+
     def _ask_again(self, waiting: list[bytes], now: float) -> None:
         again = list(waiting)
         waiting.clear()
         for raw in again:
-            self.asked(raw, now)
+            if not self._tell(raw[4], raw, now):
+                self.to_pod.append(raw)
 
     def _forget(self, now: float) -> None:
         """Before something changes. Handles that sshfs has stay good: they are the pod's."""
         self._known.clear()
         self._held.clear()
-        streams, self._streams = self._streams, {}
         for file in list(self._files.values()):
             self._drop(file)
             self._ask_again(file.waiting, now)
-        for block in [block for stream in streams.values() for block in stream.ahead.values()]:
-            self._ask_again(block.waiting, now)
+        while self._streams:
+            self._let_go(self._streams.popitem()[1])
 
 
 def _nothing(_raw: bytes, _now: float) -> None:

@@ -82,8 +82,7 @@ class _Order:
         place = self._places[name]
         skipped = place - self._expected
         self._expected = place + 1
-        # -1: the same once more, as after it was waited for
-        return place + 1 if -1 <= skipped <= SKIPPED else None
+        return place + 1 if -1 <= skipped <= SKIPPED else None  # -1: the same once more
 
     def ahead(self, place: int, count: int) -> list[bytes]:
         begin, self.asked = max(place, self.asked), max(place + count, self.asked)
