@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path as File
 from typing import Any
 
-from bench import goals, measures, memory, paths, report, target
+from bench import files, goals, measures, memory, paths, report, target
 from bench.measures import Results, Value
 from bench.paths import Path
 from bench.target import BenchError
@@ -65,8 +65,8 @@ def _measure(sessions: int, rounds: int) -> dict[str, Any]:
                 all_paths.append(path)
             results = measures.all_of(all_paths, rounds, _say)
         results |= _under_load(namespace, used)
-        volumes = _volumes(namespace)
-        results |= {name: {**row, **volumes[name]} for name, row in measures.files_on(cluster).items()}
+        volumes, inside = _volumes(namespace, rounds), measures.files_on(cluster)
+        results |= {name: {**inside.get(name, {}), **row} for name, row in volumes.items()}
         _stalled(namespace, used)
     return {
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, load {os.getloadavg()[2]:.1f}",
@@ -121,11 +121,11 @@ def _under_load(namespace: str, used: dict[str, float]) -> Results:
     return results
 
 
-def _volumes(namespace: str) -> Results:
+def _volumes(namespace: str, rounds: int) -> Results:
     """Through a session whose pod has the files; `not available` only where its report says that volumes are off."""
     engine = ENGINES[0]
     with _session(engine, namespace, "--like=deploy/client:client", "--volumes=live") as started:
-        results = measures.files_on(started.path)
+        results = files.of(started.path, rounds)
         started.end()
         if json.loads(started.report.read_text())["volumes"] == "off":
             results = {name: {engine: Value(note="not available")} for name in results}
@@ -151,6 +151,8 @@ def _print(found: dict[str, Any]) -> None:
     print(report.table(found["results"], found["paths"]), end="\n\n")
     print(report.two_columns(("peak memory without page cache", "MB"), found["memory"]), end="\n\n")
     for line in goals.verdicts(found["results"], found["startup"], found["memory"]):
+        print(line)
+    for line in files.ratios(found["results"], ENGINES[0]):
         print(line)
 
 

@@ -54,6 +54,27 @@ with open("/data/held", "rb", buffering=0) as held:
 """
 
 
+# Lists a folder and reads what is in it again and again, as what fetches ahead likes it, until a file has the content.
+POLL_ALL = """
+import pathlib, sys, time
+folder, name, wanted = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+end = time.monotonic() + float(sys.argv[4])
+print("polls", flush=True)
+while time.monotonic() < end:
+    found = {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.is_file()}
+    if found[name] == wanted:
+        print("seen")
+        break
+"""
+READ_ALL = """
+import hashlib, pathlib
+total = hashlib.sha256()
+for path in sorted(pathlib.Path("/data/many").iterdir()):
+    total.update(path.read_bytes())
+print(total.hexdigest())
+"""
+
+
 @pytest.fixture(scope="module")
 def launcher(tpbox: Launcher) -> Launcher:
     """One for the sessions that several tests share: nothing_left looks after each test."""
@@ -126,6 +147,38 @@ def test_row_11_the_kubernetes_client_needs_no_configuration(either: Session) ->
 def test_row_12_a_changed_config_map_is_seen(either: Session) -> None:
     check_change(either, "changed")
     check_change(either, "hello")
+
+
+def polled(session: Session, folder: str, name: str, wanted: str) -> subprocess.Popen[str]:
+    """A program in the container that reads all of a folder, over and over, until one file is as wanted."""
+    argv = ["docker", "exec", session.app, "python3", "-c", POLL_ALL, folder, name, wanted]
+    polling = subprocess.Popen([*argv, str(3 * SEEN_WITHIN)], stdout=subprocess.PIPE, text=True)
+    assert polling.stdout and polling.stdout.readline() == "polls\n"
+    return polling
+
+
+def test_row_12_a_changed_config_map_is_seen_by_who_reads_it_all_the_time(live: Session) -> None:
+    with polled(live, "/etc/app", "greeting", "others") as polling:
+        live.publish("others")
+        assert polling.communicate(timeout=SEEN_WITHIN)[0] == "seen\n"
+    check_change(live, "hello")
+
+
+def test_row_12_a_change_that_keeps_size_and_name_is_seen(live: Session) -> None:
+    live.in_pod("mkdir /data/same && for n in 1 2 3 4 5 6; do echo before > /data/same/$n; done")
+    with polled(live, "/data/same", "5", "after!\n") as polling:
+        live.in_pod("echo after! > /data/same/5")
+        assert polling.communicate(timeout=SEEN_WITHIN)[0] == "seen\n"
+    live.exec("rm", "-r", "/data/same")
+
+
+def test_row_13_many_small_files_read_back_equal_and_own_writes_are_seen(live: Session) -> None:
+    fill = "mkdir /data/many && for n in $(seq 1000 1399); do head -c $n /dev/urandom > /data/many/$n; done"
+    expected = live.in_pod(f"{fill}; cat /data/many/* | sha256sum").split()[0]
+    assert live.python(READ_ALL) == expected
+    seen = live.exec("sh", "-c", "cd /data/many; cat 1000 1001 >/dev/null; echo mine > 1002; cat 1002")
+    assert seen == "mine\n"
+    live.exec("rm", "-r", "/data/many")
 
 
 def test_row_13_a_large_file_reads_back_equal(live: Session) -> None:

@@ -21,7 +21,8 @@ from tpbox.plan.workload import TOKEN_VOLUME, container_of, pod_template
 
 CONTAINER = "tpbox"  # where it is no workload's
 IMAGE_USER = 65532  # images/proxy-pod/Dockerfile
-EPHEMERAL = ("secret", "configMap", "downwardAPI", "projected", "emptyDir")
+FILLED = ("secret", "configMap", "downwardAPI", "projected")  # what the kubelet writes from the API
+EPHEMERAL = (*FILLED, "emptyDir")
 
 # What Pod Security `restricted` asks for, of a container alone and of either. A new pod says the latter for all of its
 # containers; in a clone that would bind sidecars that were not meant to be bound.
@@ -84,8 +85,10 @@ class Clone:
 
     def mount_paths(self) -> list[str]:
         """As the manifest has them, and the one that admission adds: the pod itself only knows where its links
-        lead."""
-        return list(dict.fromkeys([TOKEN_PATH, *(m["mountPath"] for m in self.container.get("volumeMounts", ()))]))
+        lead. What the API fills (Secrets, ConfigMaps) comes first: it is small, and a program reads it first."""
+        filled = {v["name"] for v in self.spec.get("volumes", ()) if any(kind in v for kind in FILLED)}
+        mounts = sorted(self.container.get("volumeMounts", ()), key=lambda mount: mount["name"] not in filled)
+        return list(dict.fromkeys([TOKEN_PATH, *(mount["mountPath"] for mount in mounts)]))
 
 
 @dataclass(frozen=True)

@@ -252,10 +252,10 @@ def check_live(options: VolumeOptions, refusal: str) -> None:
 def decide(
     session: str, options: VolumeOptions, own: tuple[str, ...], foreseen: Iterable[str], refusal: str
 ) -> Volumes:
-    """`refusal` says why live cannot work here, if so; check_live() has seen it."""
+    """`refusal` says why live cannot work here, if so; check_live() has seen it. Copies are in `foreseen`'s order."""
     mode: Mode = options.mode if options.mode != "auto" else "copy" if refusal else "live"
     reason = refusal if options.mode == "auto" else ""
-    return Volumes(session, mode, reason, options.paths, own, tuple(sorted(map(posixpath.normpath, foreseen))))
+    return Volumes(session, mode, reason, options.paths, own, tuple(map(posixpath.normpath, foreseen)))
 
 
 def _within(path: str, target: str) -> bool:

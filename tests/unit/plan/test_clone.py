@@ -484,3 +484,15 @@ def test_the_mount_paths_are_the_manifests_and_the_admitted_one() -> None:
     volumes = [{"name": "v", "emptyDir": {}}, {"name": "t", "projected": {}}]
     assert swapped(app(volumeMounts=mounts), volumes=volumes).mount_paths() == [TOKEN_PATH, "/var/run/v"]
     assert NEW.mount_paths() == [TOKEN_PATH]
+
+
+def test_what_the_api_fills_is_the_first_of_the_mount_paths() -> None:
+    mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("claim", "config", "data", "secret")]
+    volumes = [
+        {"name": "claim", "persistentVolumeClaim": {"claimName": "claim"}},
+        {"name": "config", "configMap": {"name": "config"}},
+        {"name": "data", "emptyDir": {}},
+        {"name": "secret", "secret": {"secretName": "secret"}},
+    ]
+    paths = swapped(app(volumeMounts=mounts), volumes=volumes).mount_paths()
+    assert paths == [TOKEN_PATH, "/config", "/secret", "/claim", "/data"]

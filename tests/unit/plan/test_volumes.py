@@ -102,16 +102,16 @@ def test_live_mounts_get_a_place_in_the_container_and_the_gate_in_front() -> Non
 def test_copies_are_docker_volumes_without_a_gate_and_files_come_later() -> None:
     planned = made("copy")
     assert planned.copies() == {
-        "/data": "tpbox-abcdefgh-v0",
-        "/etc/app.conf": "tpbox-abcdefgh-v1",
-        volumes.TOKEN_PATH: "tpbox-abcdefgh-v2",
+        volumes.TOKEN_PATH: "tpbox-abcdefgh-v0",
+        "/data": "tpbox-abcdefgh-v1",
+        "/etc/app.conf": "tpbox-abcdefgh-v2",
     }
-    assert planned.configuration()["copies"]["/data"] == "/volumes/tpbox-abcdefgh-v0"
+    assert planned.configuration()["copies"]["/data"] == "/volumes/tpbox-abcdefgh-v1"
     seen = planned.seen(MOUNTS)
     assert seen.container("myapp", {"Cmd": ["serve"]}, "", None, ()) == Mounted(
         (
-            "--mount", "type=volume,src=tpbox-abcdefgh-v0,dst=/data,volume-nocopy",
-            "--mount", f"type=volume,src=tpbox-abcdefgh-v2,dst={volumes.TOKEN_PATH},volume-nocopy,readonly",
+            "--mount", "type=volume,src=tpbox-abcdefgh-v1,dst=/data,volume-nocopy",
+            "--mount", f"type=volume,src=tpbox-abcdefgh-v0,dst={volumes.TOKEN_PATH},volume-nocopy,readonly",
         )
     )  # fmt: skip
     assert any("stays on this machine" in words for words in seen.remarks())

@@ -1,10 +1,11 @@
-"""The helper's entrypoint: `/usr/bin/python3 -I /opt/tpbox [move | copy TREES | host ID]`."""
+"""The helper's entrypoint: `/usr/bin/python3 -I /opt/tpbox [move | copy TREES | host ID | sftp SSH…]`."""
 
 import sys
 
 import copier
 import joiner
 import mover
+import sftp
 from supervisor import main
 
 if __name__ == "__main__":
@@ -17,5 +18,7 @@ if __name__ == "__main__":
             sys.exit(copier.main(trees))
         case ["host", number]:
             sys.exit(joiner.main(number))
+        case ["sftp", *ssh]:
+            sys.exit(sftp.main(ssh))
         case unknown:
-            sys.exit(f"tpbox: unknown arguments {unknown}; known: move, copy TREES, host ID")
+            sys.exit(f"tpbox: unknown arguments {unknown}; known: move, copy TREES, host ID, sftp SSH…")

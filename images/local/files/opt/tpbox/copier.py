@@ -150,9 +150,10 @@ def follow(
         assert agent.stdin and agent.stdout
         try:
             while rounds is None or rounds > 0:
+                # All at once, so that a round costs one round trip; they are short, and fit into a pipe.
+                agent.stdin.write(b"".join(tree.request() for tree in trees))
+                agent.stdin.flush()
                 for tree in trees:
-                    agent.stdin.write(tree.request())
-                    agent.stdin.flush()
                     tree.take(_answer(agent.stdout), agent.stdout, note)
                 copied()
                 rounds = None if rounds is None else rounds - 1

@@ -79,14 +79,15 @@ class Volumes:
 
 
 def copied(wanted: Wanted, mounts: list[dict[str, Any]]) -> dict[str, str]:
-    """Where in the pod each copy comes from, and where it goes here."""
-    return {mount["realPath"]: wanted.copies[mount["path"]] for mount in mounts if mount["path"] in wanted.copies}
+    """Where in the pod each copy comes from, and where it goes here; in the order in which they were wanted."""
+    there = {mount["path"]: mount["realPath"] for mount in mounts}
+    return {there[path]: directory for path, directory in wanted.copies.items() if path in there}
 
 
 def sshfs_argv() -> list[str]:
     """The pod's root, mounted where the mover takes single volumes from."""
     options = [
-        f"ssh_command={shlex.join(link.ssh_argv())}",
+        f"ssh_command={shlex.join([sys.executable, '-I', '/opt/tpbox', 'sftp', *link.ssh_argv()])}",
         "reconnect",  # dials again after a loss; what was open before fails with EIO
         "ServerAliveInterval=5",
         "ServerAliveCountMax=2",  # no call waits longer than 15 s for a peer that is silent
