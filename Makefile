@@ -28,7 +28,7 @@ lint:
 	shellcheck $(SCRIPTS)
 	$(VENV)/python scripts/check_netstack.py lint
 
-# The fuzz targets of the engine have 30 s in all.
+# Each fuzz target of the engine has 30 s.
 test: setup lint
 	$(VENV)/python scripts/check_netstack.py test fuzz
 	$(VENV)/pytest --durations=10
