@@ -321,10 +321,11 @@ func TestCloseAndALostLinkResetWhatIsOpen(t *testing.T) {
 
 func TestALostLinkEndsHalfClosedConnectionsOfFar(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
+	ended, halfClosed := make(chan error, 1), make(chan struct{})
 	w := start(t, real)
 	conn := w.mustDial(serveTCP(t, pod4, func(conn *net.TCPConn) {
-		io.Copy(io.Discard, conn) // to the program's half-close
+		io.Copy(io.Discard, conn)
+		close(halfClosed)
 		raw, _ := conn.SyscallConn()
 		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			var state error
@@ -342,7 +343,7 @@ func TestALostLinkEndsHalfClosedConnectionsOfFar(t *testing.T) {
 		ended <- nil
 	}))
 	conn.CloseWrite()
-	time.Sleep(200 * time.Millisecond)
+	<-halfClosed
 	w.link.Close()
 	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("the silent server's connection: %v", err)
