@@ -18,7 +18,8 @@ from tpbox.local.docker import Docker
 from tpbox.local.embedded import Embedded
 from tpbox.plan.request import SessionRequest
 from tpbox.plan.session import SessionPlan
-from tpbox.session.live import Outputs, Session, SessionImages
+from tpbox.session.live import Session, SessionImages
+from tpbox.session.outputs import Outputs
 from tpbox.ui import Console, Phases
 
 __all__ = ["Outputs", "environment_of", "plan", "run"]

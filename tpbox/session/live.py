@@ -25,12 +25,14 @@ from tpbox.cluster.api import Api
 from tpbox.cluster.proxy_pod import ReadyPod
 from tpbox.cluster.swap import SwappedError
 from tpbox.errors import PodError, TpboxError, TunnelError
-from tpbox.local import app, environment_file, helper
+from tpbox.local import app, helper
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
-from tpbox.plan import engine, envfile, environment
+from tpbox.plan import engine
 from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import Seen
+from tpbox.session import outputs
+from tpbox.session.outputs import Outputs
 from tpbox.session.place import Place
 from tpbox.session.swapping import Swapping
 from tpbox.state import Exposed, LiveState, ObjectRef, SessionRecord
@@ -47,17 +49,6 @@ ENGINE_TIMEOUT = 20
 VOLUMES_TIMEOUT = 70  # a first copy included
 FOLLOW_INTERVAL = 0.5
 KILL_INTERVAL = 0.1
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Where a session is written down, besides what is said."""
-
-    events: str = ""
-    report: str = ""
-    write_env: str = ""
-    write_env_json: str = ""
-    on_environment: Callable[[Mapping[str, str]], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -126,8 +117,9 @@ class Session:
         with self.phases.phase("remote-info"):
             info = self.control.wait_remote(LINK_TIMEOUT)
             self.seen = self.plan.volumes.seen(info.mounts)
-            self.environment = self._environment(info.environment, self.pod.name)
-            self._write_environment()
+            identity = {**self.plan.identity(self.pod.name), **self.seen.environment()}
+            self.environment = outputs.environment_of(self.plan.request, info.environment, identity, self.console.warn)
+            self.outputs.write_environment(self.environment, self.console.warn)
         if not self.plan.request.process.image:
             return
         with self.phases.phase("engine", f"engine {self.plan.engine}"):
@@ -162,28 +154,6 @@ class Session:
     def pod_name(self) -> str:
         """Empty while there is none."""
         return self.pod.name if self.pod else ""
-
-    def _environment(self, pod_environment: Mapping[str, str], pod: str) -> Mapping[str, str]:
-        """What the process gets; the user is told when that is not everything."""
-        request, identity = self.plan.request, {**self.plan.identity(pod), **self.seen.environment()}
-        own = request.process.environment
-        variables = environment.of_process(pod_environment, identity, own, request.env_exclude)
-        fitted = environment.fit(variables, first={*identity, *own})
-        if words := environment.left_out_words(fitted, len(variables)):
-            self.console.warn(words)
-        return fitted.environment
-
-    def _write_environment(self) -> None:
-        self.outputs.on_environment(self.environment)
-        for option, path, make in (
-            ("--write-env", self.outputs.write_env, envfile.file),
-            ("--write-env-json", self.outputs.write_env_json, envfile.json_file),
-        ):
-            if path:
-                rendered = make(self.environment)
-                environment_file.write(option, path, rendered.text)
-                for words in rendered.doubts():
-                    self.console.warn(f"{option}: {words}")
 
     def run_process(self) -> int:
         """Runs the user's process in the foreground and returns its exit code.
