@@ -28,10 +28,6 @@ class Pod:
         self._listed: set[bytes] = set()
         self._count = 0
 
-    def reuse(self, handle: bytes) -> None:
-        """The next handle is this one, as sftp-server gives the lowest that is free."""
-        self._count = int(handle) - 1
-
     def answer(self, raw: bytes) -> bytes:
         kind, number = Type(raw[4]), packets.number(raw)
         what = packets.first_text(raw)
@@ -74,7 +70,6 @@ class Between:
         self.ahead = Ahead()
         self.now = 100.0
         self.held = False
-        self.handle = b""
         self._number = 0
 
     def sshfs(self, kind: Type | int, *fields: bytes) -> bytes:

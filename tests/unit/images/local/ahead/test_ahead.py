@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 from sftp import ahead, packets
 from sftp.packets import Type, text, u32
-from sftp.stream import FROM, WINDOW
 
 from tests.unit.images.local.ahead.far import Between
 
 FILES = {f"/d/{number:03}": b"content %d" % number for number in range(40)}
-BLOCK = 32768
 LARGE = bytes(range(256)) * 4096 * 3
 CHANGES: dict[str, Any] = {
     "WRITE": (6, text(b"7"), u32(0), u32(0), text(b"x")),
@@ -128,89 +126,14 @@ def test_who_opens_for_writing_is_passed_on(between: Between) -> None:
     assert between.pod.asked[-1] == "OPEN /d/001"
 
 
-def test_a_large_file_is_read_ahead_and_equal() -> None:
-    between = Between({"/large": LARGE})
-    handle = between.open("/large")
-    parts = [between.content(handle, offset, 32768) for offset in range(0, len(LARGE) + 32768, 32768)]
+def test_a_large_file_is_left_to_sshfs() -> None:
+    between = Between({"/d/a": b"small", "/d/large": LARGE})
+    between.list("/d")
+    between.read("/d/a")
+    handle = between.open("/d/large")
+    parts = [between.content(handle, offset, 32768) for offset in range(0, len(LARGE), 32768)]
     assert b"".join(parts) == LARGE
-    assert 0 < between.pod.asked.count("READ /large") - len(parts) <= 32
-
-
-def test_what_was_read_ahead_of_a_large_file_is_forgotten_by_a_change() -> None:
-    between = Between({"/large": LARGE})
-    handle = between.open("/large")
-    for offset in range(0, 262144, 32768):
-        between.content(handle, offset, 32768)
-    between.pod.files["/large"] = bytes(len(LARGE))
-    between.held = True
-    kind, *fields = CHANGES["WRITE"]
-    between.sshfs(kind, *fields)
-    between.ahead.to_pod.clear()
-    between.held = False
-    assert between.content(handle, 262144, 32768) == bytes(32768)
-
-
-@pytest.fixture
-def large() -> Between:
-    """A large file of which the first blocks have been read, and nothing reaches the pod any more."""
-    between = Between({"/large": LARGE, "/other": bytes(len(LARGE))})
-    between.handle = between.open("/large")
-    for offset in range(0, FROM - BLOCK, BLOCK):
-        between.content(between.handle, offset, BLOCK)
-    between.held = True
-    return between
-
-
-def ask(between: Between, offset: int) -> bytes:
-    return between.sshfs(Type.READ, text(between.handle), packets.extent(offset, BLOCK))
-
-
-def to_pod(between: Between) -> list[str]:
-    own = [packets.number(raw) >= ahead.OWN for raw in between.ahead.to_pod]
-    return [f"{'own ' * mine}{Type(raw[4]).name}" for mine, raw in zip(own, between.ahead.to_pod, strict=True)]
-
-
-def test_a_handle_is_closed_after_what_waits_has_reached_the_pod(large: Between) -> None:
-    ask(large, FROM - BLOCK)
-    assert ask(large, FROM) == b""
-    large.sshfs(Type.CLOSE, text(large.handle))
-    assert [what for what in to_pod(large) if not what.startswith("own")] == ["READ", "READ", "CLOSE"]
-    large.held = False
-    large.settle()
-    assert [raw[4] for raw in large.ahead.to_sshfs] == [Type.DATA, Type.DATA, Type.STATUS]
-
-
-def test_a_handle_that_is_given_again_has_nothing_of_the_file_before(large: Between) -> None:
-    ask(large, FROM - BLOCK)
-    ask(large, FROM)
-    large.sshfs(Type.CLOSE, text(large.handle))
-    large.held = False
-    large.settle()
-    large.ahead.to_sshfs.clear()
-    large.pod.reuse(large.handle)
-    assert large.open("/other") == large.handle
-    parts = [large.content(large.handle, offset, BLOCK) for offset in range(0, len(LARGE), BLOCK)]
-    assert b"".join(parts) == bytes(len(LARGE))
-
-
-def test_a_failure_is_never_told_from_here(large: Between) -> None:
-    ask(large, FROM - BLOCK)
-    ask(large, FROM)
-    for raw in large.ahead.to_pod[:]:
-        large.ahead.answered(packets.packet(Type.STATUS, packets.number(raw), u32(4), text(b""), text(b"")), large.now)
-        large.ahead.to_pod.remove(raw)
-    assert to_pod(large) == ["READ"]
-
-
-def test_what_waited_asks_for_nothing_more_when_its_answer_comes(large: Between) -> None:
-    for offset in range(FROM - BLOCK, FROM + 4 * WINDOW, BLOCK):
-        ask(large, offset)
-    large.held = False
-    asked = len(large.ahead.to_pod)
-    large.pod.asked.clear()
-    large.settle()
-    assert len(large.pod.asked) == asked
-    assert len(large.ahead.to_sshfs) == 4 * WINDOW // BLOCK + 1
+    assert between.pod.asked.count("READ /d/large") == len(parts)
 
 
 def test_ids_that_could_be_ours_end_it(between: Between) -> None:

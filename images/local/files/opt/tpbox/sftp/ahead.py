@@ -21,7 +21,6 @@ from dataclasses import dataclass, field
 from sftp import packets
 from sftp.listing import Listing
 from sftp.packets import Attributes, Type
-from sftp.stream import Block, Stream
 
 FRESH = 2.0  # seconds; the kernel remembers attributes for one second more
 MAX_AHEAD = 4 * 1024 * 1024  # bytes, for all folders that are read at a time
@@ -66,7 +65,6 @@ class Ahead:
         self._files: dict[bytes, File] = {}  # by path, until sshfs opens them
         self._ahead = 0  # bytes of them
         self._held: dict[bytes, File] = {}  # by handle: opened by sshfs, content still here
-        self._streams: dict[bytes, Stream] = {}  # by handle
         self._own: dict[int, Answered] = {}  # our requests, by id
         self._next = OWN
         self._able = True
@@ -85,8 +83,6 @@ class Ahead:
             self.to_pod.append(raw)
         if reads and self._able:
             self._fetch_after(packets.first_text(raw), now)
-        elif kind == Type.READ and (stream := self._streams.get(packets.first_text(raw))):
-            self._read_ahead(stream, packets.first_text(raw), *packets.read_range(raw), now)
 
     def answered(self, raw: bytes, now: float) -> None:
         """A packet from the pod."""
@@ -110,13 +106,11 @@ class Ahead:
             self._drop(file)
         for path in [path for path, (_, then) in self._known.items() if not self._fresh(then, now)]:
             del self._known[path]
-        for stream in self._streams.values():
-            stream.keep(lambda block: bool(block.waiting) or self._fresh(block.asked_at, now))
 
     @property
     def idle(self) -> bool:
         """Whether nothing can expire."""
-        return not (self._files or self._known or any(stream.ahead for stream in self._streams.values()))
+        return not self._files and not self._known
 
     def _fresh(self, then: float, now: float) -> bool:
         return now - then < FRESH
@@ -130,11 +124,8 @@ class Ahead:
             return self._tell_attributes(what, raw, now)
         if kind == Type.OPEN:
             return packets.open_flags(raw) == packets.READ_ONLY and self._tell_handle(what, raw, now)
-        if kind not in (Type.READ, Type.FSTAT):
-            return False
-        if file := self._held.get(what):
-            return self._tell_file(file, kind, raw, now)
-        return kind == Type.READ and self._tell_block(what, raw, now)
+        file = self._held.get(what) if kind in (Type.READ, Type.FSTAT) else None
+        return file is not None and self._tell_file(file, kind, raw, now)
 
     def _tell_file(self, file: File, kind: int, raw: bytes, now: float) -> bool:
         if not self._fresh(file.asked_at, now) or file.content is None or file.attributes is None:
@@ -148,23 +139,6 @@ class Ahead:
         content = file.content[offset : offset + size]
         answer = packets.packet(Type.DATA, number, packets.text(content)) if content else packets.end_of_file(number)
         self.to_sshfs.append(answer)
-        return True
-
-    def _tell_block(self, handle: bytes, raw: bytes, now: float) -> bool:
-        offset, size = packets.read_range(raw)
-        ahead = self._streams.setdefault(handle, Stream()).ahead
-        block = ahead.get(offset)
-        if block is None:
-            return False
-        if block.size != size or not self._fresh(block.asked_at, now):
-            if not block.waiting:
-                del ahead[offset]
-            return False
-        if block.answer:
-            del ahead[offset]
-            self.to_sshfs.append(packets.renumbered(block.answer, packets.number(raw)))
-        else:
-            block.waiting.append(raw)
         return True
 
     def _tell_attributes(self, path: bytes, raw: bytes, now: float) -> bool:
@@ -207,7 +181,6 @@ class Ahead:
             handle = packets.first_text(raw)
             self._folders.pop(handle, None)
             self._held.pop(handle, None)
-            self._let_go(self._streams.pop(handle, Stream()))
 
     # What the pod answers
 
@@ -265,25 +238,6 @@ class Ahead:
             self._drop(file)
         self._ask_again(file.waiting, now)
 
-    def _read_ahead(self, stream: Stream, handle: bytes, offset: int, size: int, now: float) -> None:
-        for begin, length in stream.blocks(offset, size):
-            if begin in stream.ahead:
-                continue
-            block = stream.ahead[begin] = Block(length, now)
-            arrived = functools.partial(self._arrived, stream, begin, block)
-            self._send(arrived, Type.READ, packets.text(handle), packets.extent(begin, length))
-
-    def _arrived(self, stream: Stream, offset: int, block: Block, raw: bytes, _now: float) -> None:
-        whole = raw[4] == Type.DATA and len(packets.first_text(raw)) == block.size
-        waiting, block.waiting = block.waiting, []
-        if whole:
-            block.answer = raw
-            self.to_sshfs += [packets.renumbered(raw, packets.number(one)) for one in waiting]
-        else:
-            self.to_pod += waiting  # the end of the file, or a failure: not ours to tell
-        if (waiting or not whole) and stream.ahead.get(offset) is block:
-            del stream.ahead[offset]
-
     def _send(self, answered: Answered, kind: Type, *fields: bytes) -> None:
         number, self._next = self._next, max(OWN, (self._next + 1) % 2**32)
         self._own[number] = answered
@@ -301,13 +255,6 @@ class Ahead:
         del self._files[file.path]
         self._ahead -= file.size
 
-    def _let_go(self, stream: Stream) -> None:
-        """Before its handle is closed, or something changes: what waits has to reach the pod sooner."""
-        for block in stream.ahead.values():
-            self.to_pod += block.waiting
-            block.waiting = []
-        stream.ahead.clear()
-
     def _ask_again(self, waiting: list[bytes], now: float) -> None:
         again = list(waiting)
         waiting.clear()
@@ -322,8 +269,6 @@ class Ahead:
         for file in list(self._files.values()):
             self._drop(file)
             self._ask_again(file.waiting, now)
-        while self._streams:
-            self._let_go(self._streams.popitem()[1])
 
 
 def _nothing(_raw: bytes, _now: float) -> None:

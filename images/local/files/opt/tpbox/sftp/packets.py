@@ -89,11 +89,6 @@ def number(raw: bytes) -> int:
     return int(_U32.unpack_from(raw, 5)[0])
 
 
-def renumbered(raw: bytes, number: int) -> bytes:
-    """The same packet with another id."""
-    return raw[:5] + _U32.pack(number) + raw[BODY:]
-
-
 def first_text(raw: bytes) -> bytes:
     """The path or handle that most packets begin with."""
     return take_text(raw, BODY)[0]
