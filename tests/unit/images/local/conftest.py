@@ -77,7 +77,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SetProgram:
     monkeypatch.setattr(sshuttle, "argv", lambda *facts: [str(tmp_path / "fake-sshuttle")])
 
     def write(name: str, script: str) -> Path:
-        path = tmp_path / (name if name in ("ip", "iptables-restore") else f"fake-{name}")
+        path = tmp_path / (name if name in ("ip", "iptables-restore", "mount", "umount") else f"fake-{name}")
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
         return path

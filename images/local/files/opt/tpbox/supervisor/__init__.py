@@ -12,6 +12,7 @@ channel"). The end of stdin, `stop` and SIGTERM end it with 0; a first link that
     routing     the rules that lead there, or
     sshuttle    TCP and DNS, by iptables and ssh
     volumes     sshfs and the copier
+    readahead   of the kernel, for the mount
     inbound     the pod's ports that lead here: which, when, and whether the process is ready
     listeners   who listens in the namespace
     forwards    ssh forwards that come and go

@@ -20,13 +20,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from supervisor import children, link
+from supervisor import children, link, readahead
 from supervisor.children import Child
 from supervisor.protocol import Configure, Emit
 from supervisor.protocol import Volumes as Wanted
 
 MOUNTINFO = Path("/proc/self/mountinfo")
-SSHFS = " - fuse.sshfs "
+SSHFS = f" - {readahead.TYPE} "
 START_TIMEOUT = 60.0  # seconds, a first copy included
 POLL = 0.02  # seconds
 
@@ -108,6 +108,7 @@ async def _sshfs() -> AsyncIterator[Child]:
     root().mkdir(exist_ok=True)
     async with children.running("sshfs", sshfs_argv(), link.environment()) as child:
         await _within(_mounted(), child)
+        await readahead.widen(MOUNTINFO.read_text())
         yield child
 
 
