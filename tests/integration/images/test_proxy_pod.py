@@ -79,7 +79,7 @@ def start(image: Callable[[str], str], keys: Path) -> Iterator[Callable[..., str
 def test_a_client_comes_in_and_hears_what_the_pod_is(
     image: Callable[[str], str], start: Callable[..., str], keys: Path, user: tuple[str, ...]
 ) -> None:
-    name = start(*user, "--env=TPBOX_POD_IP=10.244.0.7", f"--volume={keys}:/etc/a secret:ro")
+    name = start(*user, "--env=TPBOX_POD_IPS=10.244.0.7", f"--volume={keys}:/etc/a secret:ro")
     ready = json.loads(docker("logs", name).splitlines()[0])
     assert (ready["event"], ready["port"]) == ("ready", 20022)
     options = ("--rm", "-i", f"--network=container:{name}", f"--volume={keys}:/keys:ro", "--entrypoint=sh")
