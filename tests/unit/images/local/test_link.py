@@ -34,6 +34,13 @@ def test_the_port_forward(parsed: Configure) -> None:
     ]
 
 
+def test_beside_netstack_the_port_forward_comes_behind(configure: dict[str, Any]) -> None:
+    configure["engine"]["name"] = "netstack"
+    found = protocol.parse(json.dumps(configure).encode())
+    assert isinstance(found, Configure)
+    assert link.kubectl_argv(found)[:4] == ["nice", "-n", "10", "kubectl"]
+
+
 def test_the_session_that_holds_the_link() -> None:
     assert link.attach_argv() == [
         "ssh", "-F", "/run/tpbox/ssh_config", "pod", "/usr/bin/python3", "-I", "/opt/tpbox", "attach",

@@ -94,3 +94,4 @@ def test_sshfs_comes_back_by_itself_and_serves_every_user() -> None:
     assert "reconnect" in argv and "allow_other" in argv
     assert not any("follow_symlinks" in word for word in argv)
     assert argv[-2:] == ["pod:/", "/run/tpbox/root"]
+    assert argv[:4] == ["nice", "-n", "10", "sshfs"]

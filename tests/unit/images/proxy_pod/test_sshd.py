@@ -45,7 +45,7 @@ def test_the_whole_configuration() -> None:
         "PermitUserRC no",
         "PrintMotd no",
         "PrintLastLog no",
-        "Subsystem sftp /usr/lib/openssh/sftp-server",
+        "Subsystem sftp /usr/bin/nice -n 10 /usr/lib/openssh/sftp-server",
         "SetEnv LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD=/.tpbox/passwd NSS_WRAPPER_GROUP=/.tpbox/group",
         "ClientAliveInterval 2",
         "ClientAliveCountMax 3",

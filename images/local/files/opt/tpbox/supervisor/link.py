@@ -26,6 +26,8 @@ from supervisor.standing import Standing
 
 RUN = Path("/run/tpbox")  # a tmpfs, 0700
 HOST = "pod"  # the only Host of ssh_config
+# Before a program that carries files: requests come first when there is too little processor for both.
+BEHIND = ("nice", "-n", "10")
 BEAT_INTERVAL = 2.0  # seconds
 BEAT_TIMEOUT = 6.0  # seconds
 # The agent speaks to the API server before it answers a guard, for 10 s at most; meanwhile no beat is owed.
@@ -111,8 +113,9 @@ async def connect(configure: Configure, timeout: float) -> AsyncIterator[Link]:
 
 
 def kubectl_argv(configure: Configure) -> list[str]:
-    """The port-forward; kubectl chooses the local port and says which."""
+    """The port-forward; kubectl chooses the local port and says which. Beside netstack it carries little but files."""
     return [
+        *(BEHIND if configure.engine.name == "netstack" else ()),
         "kubectl",
         f"--kubeconfig={RUN}/kubeconfig",
         f"--namespace={configure.namespace}",

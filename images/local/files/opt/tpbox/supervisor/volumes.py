@@ -95,7 +95,8 @@ def sshfs_argv() -> list[str]:
         # A ConfigMap's `..data` that is remembered leads to a directory that is gone; in a pod it changes at once.
         "dir_cache=no",
     ]
-    return ["sshfs", "-f", *(word for option in options for word in ("-o", option)), f"{link.HOST}:/", str(root())]
+    words = [word for option in options for word in ("-o", option)]
+    return [*link.BEHIND, "sshfs", "-f", *words, f"{link.HOST}:/", str(root())]
 
 
 def root() -> Path:

@@ -88,7 +88,7 @@ def sshd_config(directory: Path, port: int, forwarding: Forwarding) -> str:
         "PermitUserRC": "no",
         "PrintMotd": "no",
         "PrintLastLog": "no",
-        "Subsystem": "sftp /usr/lib/openssh/sftp-server",
+        "Subsystem": "sftp /usr/bin/nice -n 10 /usr/lib/openssh/sftp-server",  # files come behind requests
         "SetEnv": " ".join(f"{name}={value}" for name, value in nss_environment(directory).items()),
         # Sessions of a client that vanished end after 8 s, and free the ports that the next link asks for.
         "ClientAliveInterval": 2,
