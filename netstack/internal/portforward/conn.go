@@ -34,7 +34,7 @@ type Conn struct {
 }
 
 // frameSize is how many bytes make a frame, if so many wait: each frame wakes four programs up between here and far.
-const frameSize = 64 << 10
+const frameSize = 256 << 10
 
 type flusher interface {
 	io.Writer
