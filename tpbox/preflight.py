@@ -10,6 +10,7 @@ import difflib
 import errno
 import ipaddress
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,7 +81,8 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
             "the --pod-image to use.",
         )
     server = server_for_helper(credential, docker)
-    not_exact = _not_exact(request, docker)
+    about = docker.info()  # it takes Docker tens of milliseconds
+    not_exact = _not_exact(request, docker.host, about)
     request.outside.check_carried(engine.choose(request.engine, not_exact))
     outside, outside_remarks = _outside(api, namespace, request.outside, server)
     swapped, remarks = _swap(api, namespace, request.swap) if request.swap else (None, [])
@@ -97,25 +99,25 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
         swap=swapped,
         remarks=(*remarks, *outside_remarks),
         outside=outside,
-        not_live=_not_live(request, docker),
+        not_live=_not_live(request, docker.host, about),
         not_exact=not_exact,
         ipv6=docker.host.startswith("unix://") and Path("/proc/sys/net/ipv6").is_dir(),
     )
 
 
-def _not_live(request: SessionRequest, docker: Docker) -> str:
+def _not_live(request: SessionRequest, host: str, about: Mapping[str, Any]) -> str:
     """Why volumes cannot be live. Raises DockerError when they were to be."""
     wanted = {request.volumes.mode, *request.volumes.paths.values()}
     if not request.process.image or not wanted & {"auto", "live"}:
         return ""
-    reason = volumes.cannot_be_live(docker.info(), docker.host, Path("/dev/fuse").exists())
+    reason = volumes.cannot_be_live(about, host, Path("/dev/fuse").exists())
     volumes.check_live(request.volumes, reason)
     return reason
 
 
-def _not_exact(request: SessionRequest, docker: Docker) -> str:
+def _not_exact(request: SessionRequest, host: str, about: Mapping[str, Any]) -> str:
     """Why the engine netstack cannot work here. Raises TunnelError when it was to be that one."""
-    reason = engine.cannot_be_exact(docker.info(), docker.host, Path(engine.TUN_DEVICE).exists())
+    reason = engine.cannot_be_exact(about, host, Path(engine.TUN_DEVICE).exists())
     engine.check(request.engine, reason)
     return reason
 

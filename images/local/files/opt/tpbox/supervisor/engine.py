@@ -12,10 +12,8 @@ from typing import Any
 
 from supervisor import netns, netstack, routing, sshuttle
 from supervisor.carried import Carried
-from supervisor.children import Child, EngineError
+from supervisor.children import Child
 from supervisor.protocol import Configure
-
-__all__ = ["EngineError", "running"]
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ docs/architecture.md, "The agent", is the contract.
     snapshot    archives of the Pod's volumes
     resolve     names, asked in the Pod
     far         the engine netstack's end in the Pod
+    again       what starts both anew when they end: it and
     sshd        host key, configuration, the running sshd
     init        PID 1
 """

@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from agent import again
+
 PROGRAM = Path("/opt/netstack/tpbox-far")
 LISTENING = b"listening\n"
 STARTS_WITHIN = 3.0  # seconds
-BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0  # seconds
-STEADY = 10.0  # seconds; a program that ran so long starts again without delay
 
 
 class Far:
@@ -30,13 +30,8 @@ class Far:
         self._listening = asyncio.Event()
 
     async def run(self) -> NoReturn:
-        loop = asyncio.get_running_loop()
-        delay = BACKOFF_FIRST
-        while self._wanted:
-            started = loop.time()
-            await self._run_once()
-            delay = BACKOFF_FIRST if loop.time() - started > STEADY else min(delay * 2, BACKOFF_LAST)
-            await asyncio.sleep(delay)
+        if self._wanted:
+            await again.for_ever(self._run_once)
         while True:
             await asyncio.Event().wait()
 

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from agent import again
+
 USER = "tpbox"
 SSHD = "/usr/sbin/sshd"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-BACKOFF_FIRST, BACKOFF_LAST = 0.1, 5.0  # seconds
 HOST_KEY = "host_key"
-STEADY = 10.0  # seconds; sshd that ran so long starts again without delay
 
 
 @dataclass(frozen=True)
@@ -126,24 +126,21 @@ class Sshd:
 
     async def run(self) -> NoReturn:
         """Runs sshd, and again when it dies; ends it when cancelled."""
-        loop = asyncio.get_running_loop()
-        delay = BACKOFF_FIRST
-        while True:
-            started = loop.time()
-            process = await asyncio.create_subprocess_exec(
-                # By its full path and with a clean environment: sshd insists on the one, and the workload's
-                # variables (LD_PRELOAD, PYTHONPATH) would come along with the other.
-                SSHD, "-D", "-e", "-f", str(self._directory / "sshd_config"),
-                stdin=asyncio.subprocess.DEVNULL,
-                env={"PATH": PATH, **nss_environment(self._directory)},
-            )  # fmt: skip
-            try:
-                await process.wait()
-            finally:
-                with suppress(ProcessLookupError):
-                    process.terminate()
-            delay = BACKOFF_FIRST if loop.time() - started > STEADY else min(delay * 2, BACKOFF_LAST)
-            await asyncio.sleep(delay)
+        await again.for_ever(self._run_once)
+
+    async def _run_once(self) -> None:
+        process = await asyncio.create_subprocess_exec(
+            # By its full path and with a clean environment: sshd insists on the one, and the workload's
+            # variables (LD_PRELOAD, PYTHONPATH) would come along with the other.
+            SSHD, "-D", "-e", "-f", str(self._directory / "sshd_config"),
+            stdin=asyncio.subprocess.DEVNULL,
+            env={"PATH": PATH, **nss_environment(self._directory)},
+        )  # fmt: skip
+        try:
+            await process.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
 
     async def listening(self) -> None:
         """Returns when sshd accepts connections."""
