@@ -108,7 +108,7 @@ def check(request: SessionRequest, docker: Docker, api: Api, kubeconfig: str) ->
 def _not_live(request: SessionRequest, host: str, about: Mapping[str, Any]) -> str:
     """Why volumes cannot be live. Raises DockerError when they were to be."""
     wanted = {request.volumes.mode, *request.volumes.paths.values()}
-    if not request.process.image or not wanted & {"auto", "live"}:
+    if request.looks_only or not wanted & {"auto", "live"}:
         return ""
     reason = volumes.cannot_be_live(about, host, Path("/dev/fuse").exists())
     volumes.check_live(request.volumes, reason)

@@ -2,6 +2,8 @@
 
     with signals.interrupting():     # start-up: the first one ends it, by an InterruptedSession
         ...
+    with signals.heard_by(event):    # a named session waits: the first one sets the event
+        ...
     with signals.shielded(say):      # clean-up: not ended by a second Ctrl-C; a third leaves the rest
         ...
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -65,6 +68,13 @@ def shielded(say: Callable[[str], None]) -> Iterator[None]:
             os._exit(128 + number)
 
     with _handling(count):
+        yield
+
+
+@contextlib.contextmanager
+def heard_by(event: threading.Event) -> Iterator[None]:
+    """Within, such a signal sets the event, and nothing else."""
+    with _handling(lambda *_: event.set()):
         yield
 
 

@@ -49,6 +49,13 @@ def workloads(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[s
     return _beginning(incomplete, found if slash else [*found, *(f"{kind}/" for kind in KINDS if kind != "deploy")])
 
 
+def sessions(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """The named sessions of this machine."""
+    from tpbox import named
+
+    return _beginning(incomplete, within(LIMIT, lambda: [session.name for session in named.every()]))
+
+
 def within(seconds: float, look: Callable[[], list[str]]) -> list[str]:
     """What `look` returns, or nothing when it fails or takes longer."""
     found: list[str] = []

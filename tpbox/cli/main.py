@@ -21,6 +21,11 @@ from tpbox.ui import DEBUG, NORMAL, QUIET, Console, Mode, setup_logging
 COMMANDS = {
     "run": ("tpbox.cli.run", "run", "Run a program in a container that lives in the cluster."),
     "shell": ("tpbox.cli.run", "shell", "Open a shell in a container that lives in the cluster."),
+    "up": ("tpbox.cli.up", "up", "Start a session that stays, for processes to come."),
+    "exec": ("tpbox.cli.exec", "exec_", "Run a program in a session that tpbox up has started."),
+    "logs": ("tpbox.cli.up", "logs", "Print what such a session has said."),
+    "restart": ("tpbox.cli.up", "restart", "End such a session and start it anew."),
+    "down": ("tpbox.cli.up", "down", "End such a session."),
     "status": ("tpbox.cli.status", "status", "Show your sessions: here, and what the cluster shows of them."),
     "cleanup": ("tpbox.cli.status", "cleanup", "Give back what dead sessions swapped; remove what they left."),
     "env": ("tpbox.cli.env", "env", "Print the environment that a process would get."),
@@ -35,6 +40,10 @@ NOT_SWEEPING = {"cleanup", "doctor", "completion"}
 
 class LazyGroup(click.Group):
     """A group that knows its commands' names and first lines without importing them."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta["tpbox.words"] = tuple(args)  # a session that stays is this command line in a process of its own
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -23,7 +23,7 @@ from tpbox.plan import inbound as ports
 from tpbox.plan import outside as networks
 from tpbox.plan.inbound import Inbound
 from tpbox.plan.outside import Outside
-from tpbox.plan.request import DEFAULT_RESTORE_WAIT, parse_environment
+from tpbox.plan.request import DEFAULT_GRACE, DEFAULT_RESTORE_WAIT, parse_environment
 
 Option = Callable[..., Any]
 
@@ -102,6 +102,61 @@ ENVIRONMENT: list[Option] = [
                  help="Read variables, in docker's format; they win over the pod's."),
     click.option("--env-exclude", multiple=True, metavar="GLOB", help="Leave such variables of the pod out."),
 ]  # fmt: skip
+
+
+IMAGE: Option = click.option("--image", default="", metavar="IMAGE", help="The process's image.")
+PUBLISH: Option = click.option(
+    "-p", "--publish", multiple=True, metavar="[IP:]HOST:PORT", help="A port of this machine."
+)
+VOLUMES: Option = click.option(
+    "--volume", "-v", "volume", multiple=True, metavar="SRC:DST|PATH=MODE",
+    help="As docker's -v; or how one volume of the pod is seen: live, copy, off.",
+)  # fmt: skip
+
+# A session's own, whichever process is in it.
+SESSION: list[Option] = [
+    *CLUSTER,
+    *SWAP,
+    *INBOUND,
+    *OUTSIDE,
+    *POD,
+    click.option("--engine", default="auto", metavar="auto|netstack|sshuttle",
+                 help="What carries the traffic; auto: netstack, where it can work."),
+    click.option("--method", default="auto", metavar="auto|container", help="How the process meets the cluster."),
+    click.option("--grace", type=click.IntRange(5, 3600), default=DEFAULT_GRACE, show_default=True, metavar="SECONDS",
+                 help="The pod ends by itself when nobody speaks to it for so long."),
+    click.option("--volumes", type=click.Choice(["auto", "live", "copy", "off"]), default="auto", show_default=True,
+                 help="How the pod's volumes are seen: the pod's own files, a copy of them, or not at all."),
+]  # fmt: skip
+
+# Of one process, as docker names them.
+PROCESS: list[Option] = [
+    VOLUMES,
+    click.option("-u", "--user", default="", metavar="USER", help="As docker's -u."),
+    click.option("-w", "--workdir", default="", metavar="DIR", help="As docker's -w."),
+    click.option("--entrypoint", default=None, metavar="COMMAND", help="As docker's."),
+    click.option("--name", default="", metavar="NAME", help="The container's name."),
+    click.option("--platform", default="", metavar="PLATFORM", help="As docker's."),
+    click.option("--init/--no-init", default=True, help="An init process that reaps; on by default."),
+    click.option("--rm", is_flag=True, expose_value=False, help="Always so."),
+    click.option("-i", "--interactive", is_flag=True, expose_value=False, help="Always so."),
+    click.option("-t", "--tty", is_flag=True, help="Give the process a terminal."),
+]  # fmt: skip
+
+# Where a session is written down.
+FILES: list[Option] = [
+    click.option("--write-env", default="", metavar="FILE", type=FILE,
+                 help="Write the process's environment to FILE, as dotenv, 0600."),
+    click.option("--write-env-json", default="", metavar="FILE", type=FILE, help="The same as JSON."),
+    click.option("--report", default="", metavar="FILE", type=FILE, help="Write a JSON report at the end."),
+    click.option("--events", default="", metavar="FILE", type=FILE, help="Write JSON lines while it runs."),
+    click.option("--dry-run", is_flag=True, help="Print the plan and change nothing."),
+]  # fmt: skip
+
+
+def names(chosen: Sequence[Option]) -> set[str]:
+    """The names by which commands get them."""
+    return {parameter.name or "" for parameter in click.command()(add(chosen)(lambda: None)).params}
 
 
 def add(chosen: Sequence[Option]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -1,7 +1,7 @@
 """The user's process: a container in the helper's network namespace.
 
 create(plan, environment, mounted, warn=console.warn)
-code = run(docker, plan)
+code = run(docker, plan)                                   # in the foreground, for `tpbox run`
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tpbox.errors import EXIT_TPBOX, DockerError, TpboxError, UsageError
 from tpbox.local import terminal
 from tpbox.local.docker import Docker
 from tpbox.plan.environment import transport
-from tpbox.plan.session import SessionPlan
+from tpbox.plan.process import ProcessPlan
 from tpbox.plan.volumes import Mounted
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,6 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 COMMAND_CODES = (126, 127)
 USAGE_CODE = 125  # of the docker command itself, for options that it does not understand
 
-# docker's own, ctrl-p ctrl-q, would swallow the shell's ctrl-p.
-DETACH_KEYS = "ctrl-^,ctrl-^,ctrl-^"
-
 
 class StartError(DockerError):
     """The image has not got the command, or may not run it; with docker's exit code for it."""
@@ -47,8 +44,13 @@ class StartError(DockerError):
         self.exit_code = exit_code
 
 
-def create(plan: SessionPlan, environment: Mapping[str, str], mounted: Mounted, warn: Callable[[str], None]) -> None:
-    """Creates the container; it does not run yet. Raises DockerError or UsageError with docker's words."""
+def create(
+    plan: ProcessPlan, environment: Mapping[str, str], mounted: Mounted, warn: Callable[[str], None], folder: str = ""
+) -> None:
+    """Creates the container; it does not run yet. Relative paths are `folder`'s, else ours.
+
+    Raises DockerError or UsageError with docker's words.
+    """
     packed = transport(environment)
     if packed.dropped:
         warn(f"not passed on, since no environment can hold them: {', '.join(packed.dropped)}")
@@ -61,7 +63,7 @@ def create(plan: SessionPlan, environment: Mapping[str, str], mounted: Mounted, 
         with signals.deferring():  # in a process group of its own, the terminal's Ctrl-C does not cut it short either
             done = subprocess.run(
                 argv, env={**os.environ, **packed.by_name}, pass_fds=[reading], stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, check=False, process_group=0,
+                capture_output=True, text=True, check=False, process_group=0, cwd=folder or None,
             )  # fmt: skip
     finally:
         os.close(reading)
@@ -70,22 +72,26 @@ def create(plan: SessionPlan, environment: Mapping[str, str], mounted: Mounted, 
         raise _create_error(done.returncode, done.stderr)
 
 
-def run(docker: Docker, plan: SessionPlan, before_end: Callable[[], None] | None = None) -> int:
+def run(docker: Docker, plan: ProcessPlan, before_end: Callable[[], None] | None = None) -> int:
     """Starts the container in the foreground and returns its exit code.
 
     A first SIGTERM or SIGHUP is handed on when `before_end` has returned. Raises StartError when its command cannot be
     started.
     """
-    argv = ["docker", "start", "--attach", "--interactive", "--detach-keys", DETACH_KEYS, plan.app_name]
-    handing = Signals(docker, plan.app_name, before_end)
-    code = terminal.attach(argv, tty=plan.request.process.tty, on_signal=handing.hand_on)
-    state = (docker.inspect(plan.app_name) or {}).get("State", {})
+    handing = Signals(docker, plan.name, before_end)
+    code = terminal.attach(terminal.docker_start(plan.name), tty=plan.options.tty, on_signal=handing.hand_on)
+    return exit_code(docker, plan, code)
+
+
+def exit_code(docker: Docker, plan: ProcessPlan, code: int) -> int:
+    """How the container has ended; `code` is what the docker command says of it. Raises StartError."""
+    state = (docker.inspect(plan.name) or {}).get("State", {})
     if state.get("Running"):  # the docker command has ended first: nobody reads our stdout any more
         return code
     if state.get("Error"):
-        exit_code = state["ExitCode"] if state.get("ExitCode") in COMMAND_CODES else EXIT_TPBOX
+        failed = state["ExitCode"] if state.get("ExitCode") in COMMAND_CODES else EXIT_TPBOX
         # docker has said why on stderr, which is the same as ours.
-        raise StartError(f"the command could not be started in image {plan.request.process.image}", exit_code=exit_code)
+        raise StartError(f"the command could not be started in image {plan.options.image}", exit_code=failed)
     return int(state.get("ExitCode", code))
 
 

@@ -1,6 +1,6 @@
 """The user's process in the foreground: docker's own attach, with the terminal and the signals where they belong.
 
-    code = attach(["docker", "start", "--attach", "--interactive", name], tty=False, on_signal=kill_container)
+    code = attach(docker_start(name), tty=False, on_signal=kill_container)
 
 The docker command runs in a process group of its own, so that the terminal's Ctrl-C comes to tpbox alone and is
 handed on once. With a tty the terminal is handed over instead, as a shell does with its jobs: then Ctrl-C is a byte
@@ -15,13 +15,22 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 BACKGROUND_POLL = 0.2  # seconds
+# docker's own, ctrl-p ctrl-q, would swallow the shell's ctrl-p.
+DETACH_KEYS = "ctrl-^,ctrl-^,ctrl-^"
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def attach(argv: Sequence[str], *, tty: bool, on_signal: Callable[[int], None]) -> int:
+def docker_start(container: str) -> list[str]:
+    """The command line that runs a created container in the foreground."""
+    return ["docker", "start", "--attach", "--interactive", "--detach-keys", DETACH_KEYS, container]
+
+
+def attach(
+    argv: Sequence[str], *, tty: bool, on_signal: Callable[[int], None], env: Mapping[str, str] | None = None
+) -> int:
     """Runs `argv` to its end with tpbox's stdin, stdout and stderr and returns its exit code.
 
     `on_signal` is called for each signal that tpbox gets meanwhile.
@@ -32,7 +41,7 @@ def attach(argv: Sequence[str], *, tty: bool, on_signal: Callable[[int], None]) 
         # undone: the thread that reads outlives the child.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
     with _forwarding(on_signal):
-        child = subprocess.Popen(argv, stdin=subprocess.PIPE if copied else None, process_group=0)
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE if copied else None, process_group=0, env=env)
         if copied:
             threading.Thread(target=_copy_terminal, args=(child,), name="stdin", daemon=True).start()
         with _terminal_given(child.pid) if tty else contextlib.nullcontext():

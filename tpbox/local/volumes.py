@@ -3,11 +3,11 @@
     service = VolumeService(docker, plan, helper_image)
     service.prepare(stack.push)                    # Docker volumes: the gate's, and one for each copy
     with service.mover_beside(stack.push): ...     # the mover starts while the helper does
-    mounted = service.mounted(seen)                # for `docker create`
-    with service.moving(seen): ...                 # the container runs: live mounts go in as soon as it exists
+    mounted = service.mounted(seen, process)       # for `docker create`
+    with service.moving(seen, process): ...        # the container runs: live mounts go in as soon as it exists
 
 A live volume is taken out of the helper's mount namespace and put into the container's by the mover, so that the host
-never has a mount.
+never has a mount. One mover serves all of a session's containers, one at a time.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 from tpbox import names
 from tpbox.errors import DockerError, ImageError, TpboxError
 from tpbox.local.docker import Channel, Docker
+from tpbox.plan.request import ProcessOptions
 from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import COPIES, Mounted, Seen
 from tpbox.ui import Console
@@ -57,6 +58,7 @@ class Mover:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._lines = channel.lines()
+        self._asking = threading.Lock()
 
     def expect(self, event: str) -> None:
         """Waits for its answer. Raises DockerError with its words when it is another."""
@@ -66,11 +68,20 @@ class Mover:
             if said.get("event") == event:
                 return
             words.append(said.get("message", line))
+            if said.get("event") == "failed":
+                break
         raise DockerError("the pod's volumes could not be moved into the container", detail="\n".join(words))
 
-    def ask(self, event: str, **command: Any) -> None:
-        self._channel.send(json.dumps(command).encode() + b"\n")
-        self.expect(event)
+    def move(self, source: int, target: int, mounts: list[dict[str, Any]]) -> None:
+        """From one container's process to another's, both as the host counts. Raises DockerError."""
+        command = {"command": "move", "from": source, "to": target, "mounts": mounts}
+        with self._asking:
+            self._channel.send(json.dumps(command).encode() + b"\n")
+            self.expect("moved")
+
+    def close(self) -> None:
+        """It ends."""
+        self._channel.close()
 
 
 class VolumeService:
@@ -81,7 +92,6 @@ class VolumeService:
         self._plan = plan
         self._image = helper_image
         self._mover: Mover | None = None
-        self._failure: TpboxError | None = None
         self.gate = ""
 
     def prepare(self, cleanup: Cleanup) -> None:
@@ -130,7 +140,7 @@ class VolumeService:
         mover.expect("ready")
         return mover
 
-    def mounted(self, seen: Seen, console: Console) -> Mounted:
+    def mounted(self, seen: Seen, process: ProcessOptions, console: Console) -> Mounted:
         """What the user's container is created with. The helper has to have said that volumes are up.
 
         Raises DockerError.
@@ -138,14 +148,11 @@ class VolumeService:
         for words in (f"volumes are seen {self._plan.volumes.words()}", *seen.remarks()):
             console.detail(words)
         for path in seen.missed:
-            console.warn(f"there is no copy of {path}, which is not in the manifest; live volumes have it")
-        process = self._plan.request.process
-        if seen.live and self._mover:
-            self._mover.ask("taken", command="take", pid=self._pid(self._plan.name), mounts=seen.to_take())
+            console.warn(f"there is no copy of {path}, which the session began without; live volumes have it")
         config = (self._docker.image(process.image) or {}).get("Config") or {}
         return seen.container(process.image, config, self.gate, process.entrypoint, process.command)
 
-    def put_files(self, seen: Seen) -> None:
+    def put_files(self, seen: Seen, container: str) -> None:
         """Copies single files into the created container: a Docker volume can only be a directory.
 
         Raises DockerError.
@@ -153,38 +160,55 @@ class VolumeService:
         for mount, volume in seen.copied.items():
             if mount.is_file:
                 source = f"{COPIES}/{volume}/{mount.real_path.rpartition('/')[2]}"
-                self._docker.copy_file(self._plan.name, source, self._plan.app_name, mount.path)
+                self._docker.copy_file(self._plan.name, source, container, mount.path)
 
     @contextlib.contextmanager
-    def moving(self, seen: Seen) -> Iterator[None]:
-        """Within, the live mounts are put into the container as soon as it runs; its gate waits for them.
+    def moving(self, seen: Seen, container: str, *, last: bool) -> Iterator[None]:
+        """Within, the live mounts are put into the container as soon as it runs; its gate waits for them. After the
+        `last` container the mover ends: it may do much.
 
         Raises DockerError when they could not be.
         """
         if not (seen.live and self._mover):
             yield
             return
-        ended = threading.Event()
-        worker = threading.Thread(target=self._move, args=(self._mover, ended), name="volumes", daemon=True)
-        worker.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            worker.join()
-        if self._failure:
-            raise self._failure
+        move = _Move(self._docker, self._mover, self._plan.name, container, seen, last)
+        with ThreadPoolExecutor(1, thread_name_prefix="volumes") as pool:
+            moved = pool.submit(move.work)
+            try:
+                yield
+            finally:
+                move.ended.set()
+        if failure := moved.result():
+            raise failure
 
-    def _move(self, mover: Mover, ended: threading.Event) -> None:
+
+class _Move:
+    """The live mounts on their way into one container."""
+
+    def __init__(self, docker: Docker, mover: Mover, helper: str, container: str, seen: Seen, last: bool) -> None:
+        self._docker = docker
+        self._mover = mover
+        self._last = last
+        self._helper = helper
+        self._container = container
+        self._seen = seen
+        self.ended = threading.Event()
+
+    def work(self) -> TpboxError | None:
+        """Waits until the container runs, and moves them. A failure ends the container, whose gate would wait."""
         try:
-            while not (pid := self._pid(self._plan.app_name)):
-                if ended.wait(APP_POLL):
-                    return  # it never ran
-            mover.ask("put", command="put", pid=pid)
+            while not (pid := self._pid(self._container)):
+                if self.ended.wait(APP_POLL):
+                    return None  # it never ran
+            self._mover.move(self._pid(self._helper), pid, self._seen.to_take())
+            if self._last:
+                self._mover.close()
         except TpboxError as error:
-            if not ended.is_set() and self._pid(self._plan.app_name):  # else it was ended while its gate waited
-                self._failure = error
-                self._docker.kill(self._plan.app_name, 9)
+            if not self.ended.is_set() and self._pid(self._container):  # else it was ended while its gate waited
+                self._docker.kill(self._container, 9)
+                return error
+        return None
 
     def _pid(self, container: str) -> int:
         """Its first process as the host counts; 0 when it does not run."""

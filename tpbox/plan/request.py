@@ -18,6 +18,8 @@ from tpbox.plan.volumes import VolumeOptions
 
 Method = Literal["auto", "container"]
 
+NATIVE_LATER = "native processes come in a later version; for now a process runs in a container"
+
 DEFAULT_GRACE = 30  # seconds
 DEFAULT_RESTORE_WAIT = 60  # seconds
 
@@ -61,6 +63,7 @@ _REFUSED = {
 }
 
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"  # RFC 1123
+_SESSION = r"[a-z0-9][-_.a-z0-9]{0,62}"
 _SERVICE = r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1035
 
 
@@ -97,6 +100,16 @@ def parse_service_name(text: str) -> str:
         raise UsageError(
             f"--as '{text}' is no name for a Service: at most 63 of a-z, 0-9 and '-', a letter first",
             hint="For instance: --as my-web",
+        )
+    return text
+
+
+def parse_session_name(text: str) -> str:
+    """NAME of `tpbox up`: a folder has it. Raises UsageError."""
+    if not re.fullmatch(_SESSION, text):
+        raise UsageError(
+            f"'{text}' is no name for a session: at most 63 of a-z, 0-9, '-', '_' and '.', a letter or digit first",
+            hint="For instance: tpbox up dev --swap deploy/web",
         )
     return text
 
@@ -161,7 +174,7 @@ def parse_environment(given: tuple[str, ...], own: Mapping[str, str]) -> dict[st
 class ProcessOptions:
     """How the user's container is run: docker's own options. `extra` passes to `docker create` unchanged.
 
-    Without an image there is no process: a session that only looks (`tpbox env`).
+    Without an image there is no process: a session that only looks (`tpbox env`), or a named one.
     """
 
     image: str
@@ -181,9 +194,14 @@ class ProcessOptions:
 
 @dataclass(frozen=True)
 class SessionRequest:
-    """One `tpbox run`, as the command line says it."""
+    """One `tpbox run`, as the command line says it.
+
+    With a `session_name` it is a `tpbox up`: processes come later, and `process` has the ports and what is common to
+    them.
+    """
 
     process: ProcessOptions
+    session_name: str = ""
     kubeconfig: str = ""
     context: str = ""
     namespace: str = ""
@@ -208,6 +226,11 @@ class SessionRequest:
     env_exclude: tuple[str, ...] = ()
     keep: bool = False
     volumes: VolumeOptions = field(default_factory=VolumeOptions)
+
+    @property
+    def looks_only(self) -> bool:
+        """`tpbox env`: there will be no process."""
+        return not self.process.image and not self.session_name
 
     @property
     def target(self) -> str:

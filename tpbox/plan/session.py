@@ -15,12 +15,12 @@ from tpbox.plan.guard import Guard
 from tpbox.plan.inbound import SSH_PORT, Inbound
 from tpbox.plan.kubeconfig import ApiServer, Credential
 from tpbox.plan.outside import Found
+from tpbox.plan.process import ProcessPlan
 from tpbox.plan.proxy_pod import ProxyPod, job, service_of
-from tpbox.plan.request import SessionRequest
+from tpbox.plan.request import ProcessOptions, SessionRequest
 from tpbox.plan.swap import record_name
 from tpbox.plan.volumes import (
     COPIES,
-    GATE,
     GATE_IN_HELPER,
     Mounted,
     VolumeOptions,
@@ -121,7 +121,7 @@ class SessionPlan:
         process = self.request.process
         return decide(
             self.session,
-            self.request.volumes if process.image else VolumeOptions("off"),
+            VolumeOptions("off") if self.request.looks_only else self.request.volumes,
             own_targets(process.volumes, process.extra),
             self.clone.mount_paths(),
             self.facts.not_live,
@@ -143,7 +143,8 @@ class SessionPlan:
         mover = [("container", self.mover_name)] if self.volumes.live else []
         swapped = [("lease", record_name(taken.ref.kind, taken.ref.name))] if (taken := self.facts.swap) else []
         service = [("service", self.service_name)] if self.service_name else []
-        containers = [("container", self.name), ("container", self.app_name)]
+        app = [("container", self.app_name)] if self.request.process.image and not self.request.session_name else []
+        containers = [("container", self.name), *app]
         return [*swapped, ("job", self.name), *service, *volumes, *mover, *containers]
 
     def proxy_pod(self, image: str, authorized_key: str) -> ProxyPod:
@@ -257,30 +258,9 @@ class SessionPlan:
             "TPBOX_CONTAINER": self.clone.container["name"],
         }
 
-    def create_command(self, env_file: str, by_name: tuple[str, ...], mounted: Mounted) -> list[str]:
-        """`docker create` of the user's container. Values of the environment stay off the command line."""
-        process = self.request.process
-        entrypoint = GATE if mounted.gated else process.entrypoint
-        labels = names.labels(names.Role.APP, self.session, self.facts.owner)
-        options = [
-            ("--name", self.app_name),
-            ("--network", f"container:{self.name}"),
-            *(("--label", f"{name}={value}") for name, value in labels.items()),
-            *((("--env-file", env_file),) if env_file else ()),
-            *(("--env", name) for name in by_name),
-            *(("--volume", volume) for volume in process.volumes),
-            *((("--user", process.user),) if process.user else ()),
-            *((("--workdir", process.workdir),) if process.workdir else ()),
-            *((("--entrypoint", entrypoint),) if entrypoint is not None else ()),
-            *((("--platform", process.platform),) if process.platform else ()),
-        ]
-        # Nobody reads Docker's log of it, which would write all output to a disk, at a fifth of the speed.
-        logged = self.request.keep or any(word.partition("=")[0] == "--log-driver" for word in process.extra)
-        options += [] if logged else [("--log-driver", "none")]
-        flags = ["--interactive", *(["--tty"] if process.tty else []), *(["--init"] if process.init else [])]
-        flat = [word for option in options for word in option]
-        command = mounted.gated or process.command
-        return ["docker", "create", *flat, *flags, *process.extra, *mounted.options, process.image, *command]
+    def process(self, options: ProcessOptions, name: str = "") -> ProcessPlan:
+        """A container in this session; without a name it is that of `tpbox run`."""
+        return ProcessPlan(self.session, self.facts.owner, self.name, options, name or self.app_name, self.request.keep)
 
     def describe(self) -> list[str]:
         """For --dry-run: what would be made, in the order in which it would be."""
@@ -299,5 +279,10 @@ class SessionPlan:
             f"helper    {helper.name}: hostname {helper.hostname}; capabilities {', '.join(helper.cap_add)}; "
             f"network {helper.network or 'bridge'}; ports {', '.join(map(str, process.ports)) or 'none'}",
             f"volumes   {self.volumes.words()}",
-            f"process   {shlex.join(self.create_command('', (), Mounted()))}",
+            *self._described_process(),
         ]
+
+    def _described_process(self) -> list[str]:
+        if self.request.session_name:
+            return [f"process   tpbox exec {self.request.session_name} starts them"]
+        return [f"process   {shlex.join(self.process(self.request.process).create_command('', (), Mounted()))}"]

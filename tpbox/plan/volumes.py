@@ -17,7 +17,7 @@ import itertools
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from tpbox import names
@@ -117,6 +117,11 @@ class Volumes:
     paths: Mapping[str, Mode] = field(default_factory=dict)
     own: tuple[str, ...] = ()
     foreseen: tuple[str, ...] = ()
+    made: Mapping[str, str] | None = None  # the copies that there are, of a session that has begun
+
+    def for_process(self, own: tuple[str, ...]) -> Volumes:
+        """The same for one of a session's processes, which has `own` volumes: the copies were made before it came."""
+        return replace(self, own=own, made=self.copies())
 
     def mode_of(self, path: str) -> Mode:
         if path in self.paths:
@@ -142,6 +147,8 @@ class Volumes:
 
     def copies(self) -> dict[str, str]:
         """The Docker volume of each mount that is copied. Only foreseen ones: the helper is made beside the pod."""
+        if self.made is not None:
+            return dict(self.made)
         copied = [path for path in self.foreseen if self.mode_of(path) == "copy"]
         return {path: names.of(self.session, f"v{number}") for number, path in enumerate(copied)}
 
@@ -163,7 +170,7 @@ class Volumes:
         wanted = {mount: self.mode_of(mount.path) for mount in mounts}
         return Seen(
             live=tuple(mount for mount, mode in wanted.items() if mode == "live"),
-            copied={mount: copies[mount.path] for mount in mounts if mount.path in copies},
+            copied={m: copies[m.path] for m, mode in wanted.items() if mode != "off" and m.path in copies},
             missed=tuple(m.path for m, mode in wanted.items() if mode == "copy" and m.path not in copies),
             covered=tuple(m.path for m in mounts if m.path not in self.paths and self._covered(m.path)),
         )
@@ -175,7 +182,7 @@ class Seen:
 
     live: tuple[Mount, ...] = ()
     copied: Mapping[Mount, str] = field(default_factory=dict)
-    missed: tuple[str, ...] = ()  # to be copied, but not foreseen
+    missed: tuple[str, ...] = ()  # to be copied, but there is no copy
     covered: tuple[str, ...] = ()  # the user has something of his own there
 
     def paths(self) -> list[str]:

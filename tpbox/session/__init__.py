@@ -6,7 +6,7 @@ code = session.run(request, console, Outputs(report="report.json"))
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,14 @@ from tpbox.ui import Console, Phases
 __all__ = ["Outputs", "environment_of", "plan", "run"]
 
 
-def run(request: SessionRequest, console: Console, outputs: Outputs) -> int:
-    """Runs one session to its end and returns the exit code of the user's process. Raises TpboxError."""
+Work = Callable[[Session], int]
+
+
+def run(request: SessionRequest, console: Console, outputs: Outputs, work: Work = Session.run_process) -> int:
+    """Runs one session to its end and returns the exit code of the user's process. Raises TpboxError.
+
+    `work` is what is done in it between its start and its end.
+    """
     with contextlib.ExitStack() as files:
         events = files.enter_context(Path(outputs.events).open("w")) if outputs.events else None
         phases = Phases(names.new_session_id(), console, events)
@@ -37,7 +43,7 @@ def run(request: SessionRequest, console: Console, outputs: Outputs) -> int:
                 session = _prepare(request, console, phases, outputs)
                 files.enter_context(session.recorded())
                 session.start()
-                code = session.run_process() if request.process.image else 0
+                code = 0 if request.looks_only else work(session)
             outcome.update(exitCode=code, error="")
         except TpboxError as error:
             outcome.update(exitCode=error.exit_code, error=error.message)

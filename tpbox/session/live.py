@@ -3,7 +3,7 @@
     session = Session(plan, images, docker, api, console, phases, outputs)
     with session.recorded():
         session.start()
-        code = session.run_process()
+        code = session.run_process()             # `tpbox run`; a named session has process(…) and release(…)
     session.close()
 
 Everything is undone by one clean-up stack, and named in the session record, before it is made.
@@ -12,6 +12,7 @@ Everything is undone by one clean-up stack, and named in the session record, bef
 from __future__ import annotations
 
 import contextlib
+import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -19,24 +20,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tpbox import signals, watchdog
+from tpbox import names, signals, watchdog
 from tpbox.cleanup import CleanupStack, Failure
 from tpbox.cluster.api import Api
 from tpbox.cluster.proxy_pod import ReadyPod
 from tpbox.cluster.swap import SwappedError
 from tpbox.errors import PodError, TpboxError, TunnelError
-from tpbox.local import app, helper
+from tpbox.local import helper
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
 from tpbox.plan import engine
+from tpbox.plan.process import ProcessPlan
+from tpbox.plan.request import ProcessOptions
 from tpbox.plan.session import SessionPlan
-from tpbox.plan.volumes import Seen
+from tpbox.plan.volumes import Seen, own_targets
 from tpbox.session import outputs
 from tpbox.session.outputs import Outputs
 from tpbox.session.place import Place
+from tpbox.session.process import ContainerProcess, Processes
 from tpbox.session.swapping import Swapping
 from tpbox.state import Exposed, LiveState, ObjectRef, SessionRecord
-from tpbox.tunnel.control import Control
+from tpbox.tunnel.control import Control, RemoteInfo
 from tpbox.tunnel.keys import KeyPair, new_key_pair
 from tpbox.ui import Console, Phases
 
@@ -71,18 +75,20 @@ class Session:
     stack: CleanupStack = field(default_factory=CleanupStack)
     control: Control | None = None
     pod: ReadyPod | None = None
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     keys: KeyPair = field(init=False, repr=False)
     volumes: VolumeService = field(init=False)
     seen: Seen = field(default_factory=Seen)
     _ending: threading.Event = field(default_factory=threading.Event)
-    _lost: TpboxError | None = None
+    lost: TpboxError | None = None  # why the session cannot go on
+    over: threading.Event = field(default_factory=threading.Event)  # set when it cannot
+    info: RemoteInfo | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # of a process that adds nothing
+    processes: Processes = field(default_factory=Processes)
     _around: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # what goes on beside the process
     _relay: HostRelay | None = None
     _listening: tuple[int, ...] = ()
     _publishing: threading.Lock = field(default_factory=threading.Lock)
     _link_is_up: threading.Event = field(default_factory=threading.Event)
-    _app_made: bool = False
 
     def __post_init__(self) -> None:
         facts = self.plan.facts
@@ -107,33 +113,51 @@ class Session:
             yield
 
     def start(self) -> None:
-        """Pod and helper side by side, link, engine, and the user's container, created but not started."""
+        """Pod and helper side by side, link, engine and volumes: processes may come."""
         self.pod, self.control = self._pod_and_helper()
+        self.stack.push("user's container", self.processes.remove)
         self._choose_engine(self.pod)
         with self.phases.phase("link", "tunnel"):
             self.control.configure(self._configuration(self.pod))
             self.control.wait_link(LINK_TIMEOUT)
         self._around.enter_context(self.place.guarding(self.control.guard))
         with self.phases.phase("remote-info"):
-            info = self.control.wait_remote(LINK_TIMEOUT)
-            self.seen = self.plan.volumes.seen(info.mounts)
-            identity = {**self.plan.identity(self.pod.name), **self.seen.environment()}
-            self.environment = outputs.environment_of(self.plan.request, info.environment, identity, self.console.warn)
+            self._learn(self.control.wait_remote(LINK_TIMEOUT))
+            self.environment = self.environment_of(self.plan.request.process, self.console)
             self.outputs.write_environment(self.environment, self.console.warn)
-        if not self.plan.request.process.image:
+        if self.plan.request.looks_only:
             return
         with self.phases.phase("engine", f"engine {self.plan.engine}"):
             self.control.wait_engine(ENGINE_TIMEOUT)
         with self.phases.phase("volumes"):
             if self.seen.paths():
                 self.control.wait_volumes(VOLUMES_TIMEOUT)
-            mounted = self.volumes.mounted(self.seen, self.console)
-        with self.phases.phase("process"):
-            self.stack.push("user's container", lambda: self.docker.remove_own(self.plan.app_name, self.plan.session))
-            app.create(self.plan, self.environment, mounted, self.console.warn)
-            self.volumes.put_files(self.seen)
-            self._app_made = True
         self._begin_beside()
+
+    def _learn(self, info: RemoteInfo) -> None:
+        """What the pod is; `seen` without what a single process brings."""
+        self.info = info
+        self.seen = self.plan.volumes.seen(info.mounts)
+
+    def environment_of(self, options: ProcessOptions, console: Console) -> Mapping[str, str]:
+        """What a process with these options gets; the user is told when that is not everything."""
+        assert self.info, "the session has started"
+        identity = {**self.plan.identity(self.pod_name), **self.seen.environment()}
+        own = {**self.plan.request.process.environment, **options.environment}
+        return outputs.environment_of(self.info.environment, identity, own, self.plan.request.env_exclude, console.warn)
+
+    def process(self, options: ProcessOptions, console: Console) -> ContainerProcess:
+        """A process of a named session, in a container of its own; it is not created yet."""
+        made = self.plan.process(options, names.of(self.plan.session, f"app-{secrets.token_hex(3)}"))
+        return self._process(made, self.environment_of(options, console), console)
+
+    def _process(self, made: ProcessPlan, environment: Mapping[str, str], console: Console) -> ContainerProcess:
+        assert self.info, "the session has started"
+        own = own_targets(made.options.volumes, made.options.extra)
+        seen = self.plan.volumes.for_process(own).seen(self.info.mounts)
+        process = ContainerProcess(self.docker, made, environment, seen, self.volumes, console)
+        self.processes.add(process)
+        return process
 
     def _choose_engine(self, pod: ReadyPod) -> None:
         """The pod's image may be an older one, or somebody's own. Raises TunnelError."""
@@ -160,22 +184,26 @@ class Session:
 
         Raises TunnelError when the helper died under it.
         """
+        with self.phases.phase("process"):
+            made = self.plan.process(self.plan.request.process)
+            process = self._process(made, self.environment, self.console)
+            process.create()
         self.console.say(
             f"running as {self.plan.name} in {self.plan.facts.context}/{self.plan.facts.namespace} "
             f"({self.phases.elapsed():.1f} s)"
         )
-        with self.phases.phase("running"), self.volumes.moving(self.seen):
-            code = app.run(self.docker, self.plan, self._before_end if self.place.swapping else None)
-        if self._lost:
-            raise self._lost
+        with self.phases.phase("running"), process.moving(last=True):
+            code = process.run(self.withdraw if self.place.swapping else None)
+        if self.lost:
+            raise self.lost
         if self.plan.request.keep:
             self._wait_for_a_look()
         return code
 
-    def _before_end(self) -> None:
+    def withdraw(self) -> None:
         """Somebody ends the session, and the process can still answer: nobody shall miss it."""
         with contextlib.suppress(TpboxError):  # close() says what could not be done
-            if self.control:
+            if self.control and self.place.swapping:
                 self.place.withdraw(self.control, self.pod_name)
 
     def close(self) -> None:
@@ -254,6 +282,8 @@ class Session:
 
     def _on_event(self, event: dict[str, Any]) -> None:
         match event["event"], event.get("state"):
+            case "remote", _ if self.info:  # a pod in the first one's place
+                self._learn(RemoteInfo.of(event["info"]))
             case "link", "down":
                 self.console.warn(f"the tunnel is down ({event.get('reason', '')}); making it anew")
                 self._link_is_up.clear()
@@ -312,18 +342,18 @@ class Session:
 
     def _lose(self, error: TpboxError) -> None:
         """The session cannot go on: the process is ended, and `error` is why."""
-        if self._ending.is_set() or self._lost:
+        if self._ending.is_set() or self.lost:
             return
-        self._lost = error
-        threading.Thread(target=self._end_process, name="lost", daemon=True).start()
+        self.lost = error
+        self.over.set()
+        threading.Thread(target=self._end_processes, name="lost", daemon=True).start()
 
-    def _end_process(self) -> None:
-        while not self._ending.wait(KILL_INTERVAL):  # it may be about to start
-            if self._app_made:
-                self.docker.kill(self.plan.app_name, signal.SIGKILL)
+    def _end_processes(self) -> None:
+        while not self._ending.wait(KILL_INTERVAL):  # one may be about to start
+            self.processes.kill(signal.SIGKILL)
 
     def _wait_for_a_look(self) -> None:
         self.console.say(f"kept for a look: pod {self.pod_name}, helper {self.plan.name}; Ctrl-C ends it")
         with contextlib.suppress(TpboxError), signals.interrupting():
-            while not self._lost:
+            while not self.lost:
                 self._ending.wait(FOLLOW_INTERVAL)

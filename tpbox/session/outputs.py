@@ -1,17 +1,16 @@
 """Where a session is written down besides what is said, and the environment that its process gets.
 
-environment = outputs.environment_of(request, pod_environment, identity, console.warn)
+environment = outputs.environment_of(pod_environment, identity, own, env_exclude, console.warn)
 Outputs(write_env="app.env").write_environment(environment, console.warn)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tpbox.local import environment_file
 from tpbox.plan import envfile, environment
-from tpbox.plan.request import SessionRequest
 
 Warn = Callable[[str], None]
 
@@ -41,11 +40,14 @@ class Outputs:
 
 
 def environment_of(
-    request: SessionRequest, of_pod: Mapping[str, str], identity: Mapping[str, str], warn: Warn
+    of_pod: Mapping[str, str],
+    identity: Mapping[str, str],
+    own: Mapping[str, str],
+    exclude: Sequence[str],
+    warn: Warn,
 ) -> Mapping[str, str]:
-    """What the process gets; the user is told when that is not everything."""
-    own = request.process.environment
-    variables = environment.of_process(of_pod, identity, own, request.env_exclude)
+    """What a process with its `own` variables gets; the user is told when that is not everything."""
+    variables = environment.of_process(of_pod, identity, own, exclude)
     fitted = environment.fit(variables, first={*identity, *own})
     if words := environment.left_out_words(fitted, len(variables)):
         warn(words)

@@ -43,6 +43,19 @@ class RemoteInfo:
     pod_ip: str
     mounts: tuple[Mount, ...] = ()
 
+    @classmethod
+    def of(cls, info: Mapping[str, Any]) -> RemoteInfo:
+        """Raises TunnelError when its agent speaks as another version of tpbox does."""
+        try:
+            mounts = [Mount(m["path"], m["realPath"], m["readOnly"], m["kind"] == "file") for m in info["mounts"]]
+            return cls(info["environment"], info["hostname"], info["podIP"], tuple(mounts))
+        except KeyError as error:
+            raise TunnelError(
+                "the proxy pod's image is of another version of tpbox",
+                detail=f"its agent does not say {error}",
+                hint="Push this version's: tpbox images push REPOSITORY, then --pod-image or TPBOX_POD_IMAGE.",
+            ) from error
+
 
 class Control:
     def __init__(self, channel: Lines, on_event: Callable[[dict[str, Any]], None], on_end: Callable[[], None]) -> None:
@@ -88,16 +101,7 @@ class Control:
 
     def wait_remote(self, timeout: float) -> RemoteInfo:
         """What the pod is. Raises TunnelError when its agent speaks as another version of tpbox does."""
-        info = self._wait("remote", timeout)["info"]
-        try:
-            mounts = [Mount(m["path"], m["realPath"], m["readOnly"], m["kind"] == "file") for m in info["mounts"]]
-            return RemoteInfo(info["environment"], info["hostname"], info["podIP"], tuple(mounts))
-        except KeyError as error:
-            raise TunnelError(
-                "the proxy pod's image is of another version of tpbox",
-                detail=f"its agent does not say {error}",
-                hint="Push this version's: tpbox images push REPOSITORY, then --pod-image or TPBOX_POD_IMAGE.",
-            ) from error
+        return RemoteInfo.of(self._wait("remote", timeout)["info"])
 
     def wait_engine(self, timeout: float) -> None:
         self._wait("engine", timeout, "up")

@@ -34,7 +34,8 @@ class FakeChannel:
 
     def __init__(self, *lines: dict[str, Any]) -> None:
         self.sent: list[dict[str, Any]] = []
-        self._lines = lines
+        self.closed = False
+        self._lines = iter(lines)
 
     def send(self, data: bytes) -> None:
         self.sent.append(json.loads(data))
@@ -44,7 +45,7 @@ class FakeChannel:
             yield "stdout", json.dumps(line)
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 class FakeDocker:
@@ -55,7 +56,7 @@ class FakeDocker:
         self.there: dict[str, dict[str, str]] = {"tpbox-gate-old": {}, "tpbox-gate-used": {}, "other": {}}
         self.gone: list[str] = []
         self.killed: list[str] = []
-        self.mover = mover or FakeChannel({"event": "ready"}, {"event": "taken"}, {"event": "put"})
+        self.mover = mover or FakeChannel({"event": "ready"}, {"event": "moved"}, {"event": "moved"})
         self._refusing = refusing
 
     def image(self, reference: str) -> dict[str, Any] | None:
@@ -107,15 +108,25 @@ def test_live_mounts_are_taken_from_the_helper_and_put_into_the_container() -> N
     made = plan()
     service = start(docker, made, never)
     seen = made.volumes.seen([TOKEN])
-    mounted = service.mounted(seen, Console(QUIET))
-    with service.moving(seen):
+    mounted = service.mounted(seen, made.request.process, Console(QUIET))
+    with service.moving(seen, made.app_name, last=True):
         pass
     assert {spec.name for spec in docker.made} == {"tpbox-abcdefgh", "tpbox-abcdefgh-mover"}
     assert mounted.gated == ("1", "30", "myapp", "serve")
-    assert docker.mover.sent == [
-        {"command": "take", "pid": 11, "mounts": seen.to_take()},
-        {"command": "put", "pid": 22},
-    ]
+    assert docker.mover.sent == [{"command": "move", "from": 11, "to": 22, "mounts": seen.to_take()}]
+    assert docker.mover.closed, "it may do much: not longer than it is needed"
+
+
+def test_one_mover_serves_several_containers() -> None:
+    docker = FakeDocker()
+    made = plan()
+    service = start(docker, made, never)
+    seen = made.volumes.seen([TOKEN])
+    for _ in range(2):
+        with service.moving(seen, made.app_name, last=False):
+            pass
+    assert [command["to"] for command in docker.mover.sent] == [22, 22]
+    assert not docker.mover.closed
 
 
 def test_the_gates_volume_is_one_for_each_helper_image_and_goes_after_it() -> None:
@@ -149,14 +160,12 @@ def test_live_in_so_many_words_is_not_replaced_by_copies() -> None:
 
 
 def test_a_mover_that_fails_ends_the_container_and_says_why() -> None:
-    docker = FakeDocker(
-        mover=FakeChannel({"event": "ready"}, {"event": "taken"}, {"event": "failed", "message": "EPERM"})
-    )
+    docker = FakeDocker(mover=FakeChannel({"event": "ready"}, {"event": "failed", "message": "EPERM"}))
     made = plan()
     service = start(docker, made, never)
     seen = made.volumes.seen([TOKEN])
-    service.mounted(seen, Console(QUIET))
-    with pytest.raises(DockerError, match="could not be moved") as caught, service.moving(seen):
+    moving = service.moving(seen, made.app_name, last=True)
+    with pytest.raises(DockerError, match="could not be moved") as caught, moving:
         while not docker.killed:
             pass
     assert caught.value.detail == "EPERM"

@@ -73,7 +73,7 @@ def test_docker_create_is_exactly_this() -> None:
         volumes=("/a:/b",),
         extra=("--memory", "1g"),
     )
-    assert made.create_command("/dev/fd/7", ("LINES",), Mounted()) == [
+    assert made.process(made.request.process).create_command("/dev/fd/7", ("LINES",), Mounted()) == [
         "docker", "create", "--name", "tpbox-abcdefgh-app", "--network", "container:tpbox-abcdefgh",
         "--label", "app.kubernetes.io/managed-by=tpbox", "--label", "tpbox.dev/role=app",
         "--label", "tpbox.dev/session=abcdefgh", "--label", f"tpbox.dev/owner={names.owner_label('ann@desk')}",
@@ -85,7 +85,8 @@ def test_docker_create_is_exactly_this() -> None:
 
 def test_live_volumes_put_the_gate_in_front_of_the_program() -> None:
     mounted = Mounted(("--mount", "type=tmpfs,dst=/data"), ("1", "30", "myapp", "/run.sh", "python", "app.py"))
-    command = plan(entrypoint="/run.sh").create_command("", (), mounted)
+    made = plan(entrypoint="/run.sh")
+    command = made.process(made.request.process).create_command("", (), mounted)
     assert command[command.index("--entrypoint") + 1] == "/.tpbox/gate"
     assert command[-9:] == ["--mount", "type=tmpfs,dst=/data", "myapp", *mounted.gated]
 

@@ -1,0 +1,89 @@
+"""Named sessions from outside: begun in a process of their own, ended, begun again.
+
+    background.begin(session, Start.here(words), console)
+    background.end(session, console)
+
+A session is ended by a signal and not by its socket: that works whichever version of tpbox it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tpbox import named, steps
+from tpbox.errors import TpboxError
+from tpbox.named import NamedSession, Start
+from tpbox.ui import Console
+
+POLL = 0.05  # seconds
+END_WITHIN = 180  # seconds, the waiting for a workload that was given back included
+
+
+def begin(session: NamedSession, start: Start, console: Console) -> None:
+    """Starts the session, says its steps, and returns when it is up. Raises TpboxError."""
+    for message in beginning(session, start, console):
+        if "up" in message:
+            return
+    raise TpboxError(
+        f"session '{session.name}' ended while it began",
+        detail=session.last_words(),
+        hint=f"What it said: tpbox logs {session.name}",
+    )
+
+
+def beginning(session: NamedSession, start: Start, console: Console) -> Iterator[dict[str, Any]]:
+    """Starts the session and yields what it tells besides its steps (tpbox.steps), which are said on `console`.
+
+    An interrupt ends the session, and is raised when it has ended.
+    """
+    session.make_folder()
+    words = named.spawn_words(start.words)
+    reading, child = steps.spawn(words, session.log, start.folder, start.within(os.environ))
+    with reading:
+        try:
+            yield from steps.replayed(reading, console)
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGTERM)
+            for _ in steps.replayed(reading, console):
+                pass
+            raise
+
+
+def end(session: NamedSession, console: Console) -> None:
+    """Ends it, with what it says meanwhile, and waits for it. Raises TpboxError when it does not end."""
+    with session.log.open(errors="replace") as log:
+        log.seek(0, os.SEEK_END)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(session.pid(), signal.SIGTERM)
+        deadline = time.monotonic() + END_WITHIN
+        while session.alive():
+            if time.monotonic() > deadline:
+                raise TpboxError(
+                    f"session '{session.name}' (pid {session.pid()}) has not ended within {END_WITHIN} s",
+                    detail=session.last_words(),
+                    hint="Once more: tpbox down; what it leaves: tpbox cleanup",
+                )
+            time.sleep(POLL)
+            _say(log.read(), console)
+        _say(log.read(), console)
+
+
+def followed(log: Path, session: NamedSession) -> Iterator[str]:
+    """What is written to the log from now on, until the session has ended."""
+    with log.open(errors="replace") as file:
+        file.seek(0, os.SEEK_END)
+        while session.alive():
+            time.sleep(POLL)
+            yield file.read()
+        yield file.read()
+
+
+def _say(lines: str, console: Console) -> None:
+    for line in lines.splitlines():
+        console.say(steps.without_time(line))

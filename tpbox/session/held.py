@@ -1,0 +1,127 @@
+"""A session with a name: it stays until it is told to end, and starts processes for whoever knocks (tpbox.door).
+
+    code = session.run(request, console, outputs, lambda live: held.hold(live, name, ready))
+
+SIGTERM and the like end it as `tpbox down` does: the workload is back and Ready before its processes are told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tpbox import door, signals
+from tpbox.errors import TpboxError, UsageError
+from tpbox.local.app import TERM_PATIENCE
+from tpbox.named import NamedSession
+from tpbox.plan import process as processes
+from tpbox.plan.request import NATIVE_LATER, ProcessOptions
+from tpbox.session.live import Session
+from tpbox.session.process import ContainerProcess
+from tpbox.steps import RelayedConsole
+
+POLL = 0.05  # seconds
+LEFT_TO_KILL = 2  # seconds, for a process that was killed to be gone
+
+
+def hold(session: Session, name: NamedSession, ready: Callable[[], None]) -> int:
+    """Serves until a signal or the end of the session; `ready` is called when processes may come.
+
+    Returns 0. Raises TpboxError when the session could not go on.
+    """
+    with signals.heard_by(session.over), _open(session, name):
+        ready()
+        session.over.wait()
+    if session.lost:
+        raise session.lost
+    session.console.say("ending")
+    session.withdraw()
+    _end(session)
+    return 0
+
+
+@contextlib.contextmanager
+def _open(session: Session, name: NamedSession) -> Iterator[None]:
+    """Within, somebody answers at the socket."""
+    with door.listen(name) as listener:
+        threading.Thread(target=_accept, args=(session, listener), name="door", daemon=True).start()
+        yield
+
+
+def _accept(session: Session, listener: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # closed
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=_serve, args=(session, connection), name="exec", daemon=True).start()
+
+
+def _serve(session: Session, connection: socket.socket) -> None:
+    """One conversation, to its end."""
+    with connection, connection.makefile("r") as commands, connection.makefile("w") as answers:
+        console = RelayedConsole(session.console, answers)
+        try:
+            if console.tell(**door.GREETING) and (line := commands.readline()):
+                request = json.loads(line)
+                options = processes.from_json(request["exec"])
+                console.tell(exit=_execute(session, options, request["folder"], commands, console))
+        except TpboxError as error:
+            console.error(error)
+        except OSError:
+            pass  # whoever asked has gone
+        except Exception as error:  # a fault of ours must not end the session
+            console.error(TpboxError(f"{type(error).__name__}: {error}", hint="This is a fault in tpbox."))
+
+
+def _execute(
+    session: Session, options: ProcessOptions, folder: str, commands: Iterator[str], console: RelayedConsole
+) -> int:
+    """The exit code of a process that the other side runs. Raises TpboxError."""
+    options = _with_image(session, options, console)
+    process = session.process(options, console)
+    try:
+        process.create(folder)
+        with process.moving():
+            console.tell(run={"container": process.plan.name, "tty": options.tty, "docker": door.docker_environment()})
+            ended = _converse(process, commands)
+        if session.lost:
+            raise session.lost
+        return process.exit_code(ended)
+    finally:
+        session.processes.release(process)
+
+
+def _with_image(session: Session, options: ProcessOptions, console: RelayedConsole) -> ProcessOptions:
+    """With the session's image where it names none; pulled where it is not here. Raises TpboxError."""
+    image = options.image or session.plan.request.process.image
+    if not image:
+        raise UsageError(NATIVE_LATER, hint="Name its image: --image IMAGE, here or at `tpbox up`")
+    if session.docker.image(image) is None:
+        console.say(f"pulling {image}")
+        session.docker.pull(image, options.platform or None, console.progress)
+    return replace(options, image=image)
+
+
+def _converse(process: ContainerProcess, commands: Iterator[str]) -> int:
+    """Hands signals on until the other side says how it has ended. Raises TpboxError when it has gone."""
+    for line in commands:
+        message: Mapping[str, Any] = json.loads(line)
+        if "ended" in message:
+            return int(message["ended"])
+        process.signal(message["signal"])
+    raise TpboxError("whoever ran it has gone")
+
+
+def _end(session: Session) -> None:
+    """The processes are told to end, and have TERM_PATIENCE seconds for it."""
+    for process in session.processes.all():
+        process.signal(signal.SIGTERM)
+    deadline = time.monotonic() + TERM_PATIENCE + LEFT_TO_KILL
+    while session.processes.all() and time.monotonic() < deadline:
+        time.sleep(POLL)
