@@ -23,6 +23,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tpbox import state
 from tpbox.errors import TpboxError, UsageError
@@ -105,6 +106,16 @@ class NamedSession:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             data = json.loads((self.folder / "start.json").read_text())
             return Start(**{**data, "words": tuple(data["words"])})
+        return None
+
+    def save_plan(self, planned: Mapping[str, Any]) -> None:
+        """What Docker Compose is to make for the session."""
+        state.write_private(self.folder / "planned.json", json.dumps(planned) + "\n")
+
+    def plan(self) -> dict[str, Any] | None:
+        """What save_plan() has kept."""
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads((self.folder / "planned.json").read_text()))
         return None
 
     def last_words(self) -> str:

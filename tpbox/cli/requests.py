@@ -8,7 +8,9 @@ session.run(request, console, requests.outputs(chosen))
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from tpbox.errors import UsageError
 from tpbox.plan.request import (
     DEFAULT_RESTORE_WAIT,
     NATIVE_LATER,
+    Composed,
     ProcessOptions,
     SessionRequest,
     parse_ports,
@@ -46,7 +49,7 @@ def of_up(name: str, chosen: dict[str, Any]) -> SessionRequest:
     common = ProcessOptions(
         image=chosen["image"], environment=options.environment(chosen), ports=_ports(chosen["publish"])
     )
-    return _request(common, {**chosen, "keep": False}, name)
+    return replace(_request(common, {**chosen, "keep": False}, name), composed=_composed(chosen["composed"]))
 
 
 def process(
@@ -124,6 +127,11 @@ def _request(common: ProcessOptions, chosen: dict[str, Any], name: str = "") -> 
         volumes=VolumeOptions(chosen["volumes"], parse_volumes(chosen["volume"])[0]),
         **{name: chosen[name] for name in _AS_THEY_ARE},
     )
+
+
+def _composed(path: str) -> Composed | None:
+    """What `tpbox compose` has written for the session that it starts."""
+    return Composed.of(json.loads(Path(path).read_text())) if path else None
 
 
 # Of SessionRequest: what the option says is what it holds.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +24,7 @@ NAME = click.argument("name", shell_complete=completions.sessions)
 @click.command()
 @options.add([*options.SESSION, options.IMAGE, options.PUBLISH, options.VOLUMES, *options.ENVIRONMENT, *options.FILES])
 @click.option("--foreground", is_flag=True, help="Hold it here, until Ctrl-C.")
+@click.option("--composed", default="", hidden=True)
 @click.argument("name")
 @click.pass_context
 def up(ctx: click.Context, /, name: str, foreground: bool, **chosen: Any) -> int:
@@ -35,15 +38,17 @@ def up(ctx: click.Context, /, name: str, foreground: bool, **chosen: Any) -> int
     tpbox down dev
     """
     request = requests.of_up(parse_session_name(name), chosen)
-    outputs = requests.outputs(chosen)
     session, console = NamedSession(name), ctx.obj
+    outputs = requests.outputs(chosen)
     if chosen["dry_run"]:
         from tpbox.session import plan
 
         click.echo("\n".join(plan(request).describe()))
         return 0
     if pipe := steps.in_background():
-        return _hold(session, request, steps.RelayedConsole(console, pipe), outputs, _words(ctx))
+        relayed = steps.RelayedConsole(console, pipe)
+        outputs = replace(outputs, on_planned=lambda planned: _tell_plan(session, planned, relayed))
+        return _hold(session, request, relayed, outputs, _words(ctx))
     if session.alive():
         raise session.taken()
     if foreground:
@@ -75,6 +80,12 @@ def _hold(
             raise
         console.error(error)
         return error.exit_code
+
+
+def _tell_plan(session: NamedSession, planned: Mapping[str, Any], console: steps.RelayedConsole) -> None:
+    """To `tpbox compose`, now and later: its override is made of it."""
+    session.save_plan(planned)
+    console.tell(planned=planned)
 
 
 @click.command()

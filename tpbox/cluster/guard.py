@@ -93,13 +93,13 @@ class Keeper:
         self._api = api
         self._plan = plan
         self._ca = ca
-        self._first = token
+        self._token = token
 
     @contextlib.contextmanager
     def renewing(self, send: Send) -> Iterator[None]:
         """Calls `send` with a payload now, and from a thread with each new one. It may raise TpboxError: the next one
         comes sooner then."""
-        send(self._plan.payload(self._first, self._ca))
+        send(self._plan.payload(self._token, self._ca))
         ended = threading.Event()
         thread = threading.Thread(target=self._renew, args=(send, ended), name="guard", daemon=True)
         thread.start()
@@ -112,9 +112,9 @@ class Keeper:
         pause = RENEW_EVERY
         while not ended.wait(pause):
             try:
-                token = _token(self._api, self._plan.namespace, self.account)
+                self._token = _token(self._api, self._plan.namespace, self.account)
                 if not ended.is_set():
-                    send(self._plan.payload(token, self._ca))
+                    send(self._plan.payload(self._token, self._ca))
                 pause = RENEW_EVERY
             except TpboxError as error:
                 log.debug("the guard's token is not renewed: %s", error.message)

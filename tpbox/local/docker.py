@@ -12,9 +12,10 @@ Every refusal is a DockerError with the engine's own words.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -294,6 +295,22 @@ class Docker:
             params = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
             connection = self._client.api.attach_socket(name, params=params)
         return Channel(connection, frames_iter(connection, tty=False))  # type: ignore[no-untyped-call]
+
+    def execute(self, name: str, command: Sequence[str]) -> Channel:
+        """Starts a program in a running container; its stdin ends with the channel."""
+        with _translated(f"start a program in {name}"):
+            made = self._client.api.exec_create(name, list(command), stdin=True)
+            connection = self._client.api.exec_start(made["Id"], socket=True)
+        return Channel(connection, frames_iter(connection, tty=False))  # type: ignore[no-untyped-call]
+
+    def subnets(self, name: str) -> dict[str, str]:
+        """The networks that a container is on, by their names in Docker, with their subnets."""
+        networks = ((self.inspect(name) or {}).get("NetworkSettings") or {}).get("Networks") or {}
+        return {
+            network: str(ipaddress.ip_interface(f"{found['IPAddress']}/{found['IPPrefixLen']}").network)
+            for network, found in networks.items()
+            if found.get("IPAddress")
+        }
 
 
 def _context_host() -> str:

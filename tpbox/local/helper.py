@@ -1,10 +1,14 @@
 """The helper's container, with what its volumes need.
 
 channel, volumes = start(docker, plan, "tpbox-local:0123", stack.push, replanned)
+
+volumes = prepared(docker, plan, "tpbox-local:0123", stack.push)     # where Docker Compose starts the container:
+channel = adopt(docker, plan.name, cancelled)                        # its supervisor comes later
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from tpbox import signals
@@ -14,6 +18,9 @@ from tpbox.local.volumes import Cleanup, VolumeService
 from tpbox.plan import engine
 from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import check_live
+
+SUPERVISOR = ("/usr/bin/python3", "-I", "/opt/tpbox")  # as the image's entrypoint has it
+POLL = 0.1  # seconds
 
 
 def start(
@@ -50,12 +57,26 @@ def with_less(plan: SessionPlan, reason: str) -> SessionPlan | None:
     return plan.with_copies(reason)
 
 
-def _start(docker: Docker, plan: SessionPlan, image: str, cleanup: Cleanup) -> tuple[Channel, VolumeService]:
+def prepared(docker: Docker, plan: SessionPlan, image: str, cleanup: Cleanup) -> VolumeService:
+    """What a helper needs that somebody else makes. Raises DockerError."""
     volumes = VolumeService(docker, plan, image)
     with signals.deferring():
         volumes.prepare(cleanup)
+    cleanup("helper", lambda: docker.remove(plan.name))
+    return volumes
+
+
+def adopt(docker: Docker, name: str, cancelled: threading.Event) -> Channel:
+    """Waits until the container runs, and starts a supervisor in it. Raises DockerError, also when cancelled."""
+    while not cancelled.wait(POLL):
+        if ((docker.inspect(name) or {}).get("State") or {}).get("Running"):
+            return docker.execute(name, SUPERVISOR)
+    raise DockerError(f"the helper {name} is not waited for any more")
+
+
+def _start(docker: Docker, plan: SessionPlan, image: str, cleanup: Cleanup) -> tuple[Channel, VolumeService]:
+    volumes = prepared(docker, plan, image, cleanup)
     spec = plan.helper(image, volumes.gate)
-    cleanup("helper", lambda: docker.remove(spec.name))
     with volumes.mover_beside(cleanup):
         with signals.deferring():
             docker.create(spec)

@@ -170,6 +170,8 @@ class VolumeService:
         Raises DockerError when they could not be.
         """
         if not (seen.live and self._mover):
+            if last and self._mover:
+                self._mover.close()
             yield
             return
         move = _Move(self._docker, self._mover, self._plan.name, container, seen, last)

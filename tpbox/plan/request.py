@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from tpbox.errors import UsageError
 from tpbox.plan import engine
@@ -193,6 +193,25 @@ class ProcessOptions:
 
 
 @dataclass(frozen=True)
+class Composed:
+    """A session of `tpbox compose`: Docker Compose makes its helper and runs its process.
+
+    `local_names` are Docker's resolver's to answer; `hosts` are lines for the hosts file; `attached`: the session ends
+    with whoever has started it.
+    """
+
+    local_names: tuple[str, ...] = ()
+    hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attached: bool = False
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Composed:
+        """Out of JSON. Raises KeyError or TypeError when it is something else."""
+        hosts = {name: tuple(found) for name, found in data["hosts"].items()}
+        return cls(tuple(data["local_names"]), hosts, data["attached"])
+
+
+@dataclass(frozen=True)
 class SessionRequest:
     """One `tpbox run`, as the command line says it.
 
@@ -202,6 +221,7 @@ class SessionRequest:
 
     process: ProcessOptions
     session_name: str = ""
+    composed: Composed | None = None
     kubeconfig: str = ""
     context: str = ""
     namespace: str = ""

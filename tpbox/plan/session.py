@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from tpbox.plan.kubeconfig import ApiServer, Credential
 from tpbox.plan.outside import Found
 from tpbox.plan.process import ProcessPlan
 from tpbox.plan.proxy_pod import ProxyPod, job, service_of
-from tpbox.plan.request import ProcessOptions, SessionRequest
+from tpbox.plan.request import Composed, ProcessOptions, SessionRequest
 from tpbox.plan.swap import record_name
 from tpbox.plan.volumes import (
     COPIES,
@@ -37,6 +38,7 @@ HELPER_RUNTIME_DIR = "/run/tpbox"
 # What it needs besides where volumes are live: FUSE.
 MOUNTING_CAPABILITIES = ("SYS_ADMIN",)
 FUSE_DEVICE = "/dev/fuse"
+STANDING = ("stand",)  # it waits for its supervisor, where Docker Compose starts it
 MOVER_CAPABILITIES = ("SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE")
 UNCONFINED = "apparmor=unconfined"  # Docker's own profile forbids every mount
 
@@ -195,6 +197,7 @@ class SessionPlan:
             name=self.name,
             image=image,
             labels=names.labels(names.Role.HELPER, self.session, self.facts.owner),
+            command=STANDING if self.request.composed else (),
             hostname=self.hostname,
             network=self.facts.server.network,
             cap_drop=("ALL",),
@@ -230,8 +233,11 @@ class SessionPlan:
             logged=False,
         )
 
-    def configuration(self, pod: str, private_key: str, host_key: str) -> dict[str, Any]:
-        """The `configure` command of the control channel (docs/architecture.md)."""
+    def configuration(
+        self, pod: str, private_key: str, host_key: str, local_networks: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """The `configure` command of the control channel (docs/architecture.md). `local_networks`: the helper's own,
+        of a Compose project."""
         return {
             "command": "configure",
             "session": self.session,
@@ -243,11 +249,17 @@ class SessionPlan:
                 "name": self.engine,
                 "port": engine.PORT,
                 "bypass": [self.facts.server.endpoint],
-                **self.request.outside.configuration(self.facts.outside),
+                **self._outside(local_networks),
             },
             "volumes": self.volumes.configuration(),
             "inbound": self.inbound.configuration(),
         }
+
+    def _outside(self, local_networks: Iterable[str]) -> dict[str, Any]:
+        composed = self.request.composed or Composed()
+        found = self.request.outside.configuration(self.facts.outside, composed.local_names)
+        hosts = {name: list(addresses) for name, addresses in composed.hosts.items()}
+        return {**found, "never": [*found["never"], *local_networks], "hosts": {**found["hosts"], **hosts}}
 
     def identity(self, pod: str) -> dict[str, str]:
         """The variables by which the process knows where it lives."""

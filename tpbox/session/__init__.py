@@ -18,6 +18,7 @@ from tpbox.local.docker import Docker
 from tpbox.local.embedded import Embedded
 from tpbox.plan.request import SessionRequest
 from tpbox.plan.session import SessionPlan
+from tpbox.session.composed import ComposedSession
 from tpbox.session.live import Session, SessionImages
 from tpbox.session.outputs import Outputs
 from tpbox.ui import Console, Phases
@@ -97,7 +98,8 @@ def _prepare(request: SessionRequest, console: Console, phases: Phases, outputs:
         console.warn(remark)
     with phases.phase("images"):
         ready = _images(made, docker, console)
-    return Session(made, ready, docker, api, console, phases, outputs)
+    kind = ComposedSession if request.composed else Session
+    return kind(made, ready, docker, api, console, phases, outputs)
 
 
 def _images(made: SessionPlan, docker: Docker, console: Console) -> SessionImages:

@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
+import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from tpbox import door, signals
 from tpbox.errors import TpboxError, UsageError
-from tpbox.local.app import TERM_PATIENCE
 from tpbox.named import NamedSession
 from tpbox.plan import process as processes
 from tpbox.plan.request import NATIVE_LATER, ProcessOptions
 from tpbox.session.live import Session
 from tpbox.session.process import ContainerProcess
 from tpbox.steps import RelayedConsole
-
-POLL = 0.05  # seconds
-LEFT_TO_KILL = 2  # seconds, for a process that was killed to be gone
 
 
 def hold(session: Session, name: NamedSession, ready: Callable[[], None]) -> int:
@@ -38,13 +33,22 @@ def hold(session: Session, name: NamedSession, ready: Callable[[], None]) -> int
     """
     with signals.heard_by(session.over), _open(session, name):
         ready()
+        if (composed := session.plan.request.composed) and composed.attached:
+            threading.Thread(target=_follow_starter, args=(session,), name="starter", daemon=True).start()
         session.over.wait()
     if session.lost:
         raise session.lost
     session.console.say("ending")
     session.withdraw()
-    _end(session)
+    session.end_processes()
     return 0
+
+
+def _follow_starter(session: Session) -> None:
+    """Our stdin is a pipe of whoever has started us: the kernel closes it however that ends."""
+    while os.read(0, 1):
+        pass
+    session.over.set()
 
 
 @contextlib.contextmanager
@@ -116,12 +120,3 @@ def _converse(process: ContainerProcess, commands: Iterator[str]) -> int:
             return int(message["ended"])
         process.signal(message["signal"])
     raise TpboxError("whoever ran it has gone")
-
-
-def _end(session: Session) -> None:
-    """The processes are told to end, and have TERM_PATIENCE seconds for it."""
-    for process in session.processes.all():
-        process.signal(signal.SIGTERM)
-    deadline = time.monotonic() + TERM_PATIENCE + LEFT_TO_KILL
-    while session.processes.all() and time.monotonic() < deadline:
-        time.sleep(POLL)

@@ -15,6 +15,7 @@ import contextlib
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from tpbox.cluster.proxy_pod import ReadyPod
 from tpbox.cluster.swap import SwappedError
 from tpbox.errors import PodError, TpboxError, TunnelError
 from tpbox.local import helper
+from tpbox.local.app import TERM_PATIENCE
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
 from tpbox.plan import engine
@@ -53,6 +55,7 @@ ENGINE_TIMEOUT = 20
 VOLUMES_TIMEOUT = 70  # a first copy included
 FOLLOW_INTERVAL = 0.5
 KILL_INTERVAL = 0.1
+LEFT_TO_KILL = 2  # seconds, for a process that was killed to be gone
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,11 @@ class Session:
         with self.phases.phase("link", "tunnel"):
             self.control.configure(self._configuration(self.pod))
             self.control.wait_link(LINK_TIMEOUT)
-        self._around.enter_context(self.place.guarding(self.control.guard))
+        self._around.enter_context(self.place.guarding(self._send_guard))
         with self.phases.phase("remote-info"):
             self._learn(self.control.wait_remote(LINK_TIMEOUT))
             self.environment = self.environment_of(self.plan.request.process, self.console)
-            self.outputs.write_environment(self.environment, self.console.warn)
+            self._write_environment()
         if self.plan.request.looks_only:
             return
         with self.phases.phase("engine", f"engine {self.plan.engine}"):
@@ -133,6 +136,9 @@ class Session:
             if self.seen.paths():
                 self.control.wait_volumes(VOLUMES_TIMEOUT)
         self._begin_beside()
+
+    def _write_environment(self) -> None:
+        self.outputs.write_environment(self.environment, self.console.warn)
 
     def _learn(self, info: RemoteInfo) -> None:
         """What the pod is; `seen` without what a single process brings."""
@@ -158,6 +164,10 @@ class Session:
         process = ContainerProcess(self.docker, made, environment, seen, self.volumes, console)
         self.processes.add(process)
         return process
+
+    def _send_guard(self, payload: Mapping[str, Any]) -> None:
+        assert self.control, "the link is up"
+        self.control.guard(payload)
 
     def _choose_engine(self, pod: ReadyPod) -> None:
         """The pod's image may be an older one, or somebody's own. Raises TunnelError."""
@@ -205,6 +215,14 @@ class Session:
         with contextlib.suppress(TpboxError):  # close() says what could not be done
             if self.control and self.place.swapping:
                 self.place.withdraw(self.control, self.pod_name)
+
+    def end_processes(self) -> None:
+        """Tells the processes to end, and waits until those who ran them have seen it."""
+        for process in self.processes.all():
+            process.signal(signal.SIGTERM)
+        deadline = time.monotonic() + TERM_PATIENCE + LEFT_TO_KILL
+        while self.processes.all() and time.monotonic() < deadline:
+            time.sleep(KILL_INTERVAL)
 
     def close(self) -> None:
         """Gives back what was swapped, removes everything, last made first, and says what could not be removed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tpbox.local import environment_file
 from tpbox.plan import envfile, environment
@@ -24,6 +25,7 @@ class Outputs:
     write_env: str = ""
     write_env_json: str = ""
     on_environment: Callable[[Mapping[str, str]], None] = lambda _: None
+    on_planned: Callable[[Mapping[str, Any]], None] = lambda _: None  # what Docker Compose is to make
 
     def write_environment(self, found: Mapping[str, str], warn: Warn) -> None:
         """To the files that were asked for; what they cannot say exactly is said. Raises TpboxError."""

@@ -94,6 +94,12 @@ class Place:
             self._hand_over()
             yield
 
+    def hand_over_again(self) -> None:
+        """There is another helper, which has nothing to hand on yet."""
+        with self._making:
+            self._guarding.close()
+            self._hand_over()
+
     @contextlib.contextmanager
     def watching(self, pod: Callable[[], str], lost: Callable[[TpboxError], None]) -> Iterator[None]:
         """Within, the original is taken down once the pod is Ready; `pod` says its name, `lost` is told when the swap

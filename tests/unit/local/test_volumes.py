@@ -133,6 +133,7 @@ def test_the_gates_volume_is_one_for_each_helper_image_and_goes_after_it() -> No
     docker = FakeDocker()
     docker.there["tpbox-gate-aaaaaaaaaaaa"] = {}  # of another image that is there
     for _ in range(2):
+        docker.mover = FakeChannel({"event": "ready"})
         assert start(docker, plan(), never).gate == "tpbox-gate-0123456789ab"
         assert sorted(docker.there) == [
             "other", "tpbox-gate-0123456789ab", "tpbox-gate-aaaaaaaaaaaa", "tpbox-gate-used",
