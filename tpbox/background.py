@@ -25,34 +25,49 @@ POLL = 0.05  # seconds
 END_WITHIN = 180  # seconds, the waiting for a workload that was given back included
 
 
+class Beginning:
+    """A session that begins. With `tied` it ends with this process, however that ends."""
+
+    def __init__(self, session: NamedSession, start: Start, *, tied: bool = False) -> None:
+        self._session = session
+        session.make_folder()
+        words = named.spawn_words(start.words)
+        self._reading, self._child = steps.spawn(
+            words, session.log, start.folder, start.within(os.environ), tied=tied
+        )
+
+    def messages(self, console: Console) -> Iterator[dict[str, Any]]:
+        """Says its steps, and yields what it tells besides, until it is up. Raises TpboxError when it is not to be."""
+        for message in steps.replayed(self._reading, console):
+            yield message
+            if "up" in message:
+                return
+        raise TpboxError(
+            f"session '{self._session.name}' ended while it began",
+            detail=self._session.last_words(),
+            hint=f"What it said: tpbox logs {self._session.name}",
+        )
+
+    def cancel(self) -> None:
+        """It ends, and says so in messages()."""
+        self._child.send_signal(signal.SIGTERM)
+
+
 def begin(session: NamedSession, start: Start, console: Console) -> None:
-    """Starts the session, says its steps, and returns when it is up. Raises TpboxError."""
-    for message in beginning(session, start, console):
-        if "up" in message:
-            return
-    raise TpboxError(
-        f"session '{session.name}' ended while it began",
-        detail=session.last_words(),
-        hint=f"What it said: tpbox logs {session.name}",
-    )
+    """Starts the session, says its steps, and returns when it is up. Raises TpboxError.
 
-
-def beginning(session: NamedSession, start: Start, console: Console) -> Iterator[dict[str, Any]]:
-    """Starts the session and yields what it tells besides its steps (tpbox.steps), which are said on `console`.
-
-    An interrupt ends the session, and is raised when it has ended.
+    An interrupt ends the session, and is raised when that has ended.
     """
-    session.make_folder()
-    words = named.spawn_words(start.words)
-    reading, child = steps.spawn(words, session.log, start.folder, start.within(os.environ))
-    with reading:
-        try:
-            yield from steps.replayed(reading, console)
-        except KeyboardInterrupt:
-            child.send_signal(signal.SIGTERM)
-            for _ in steps.replayed(reading, console):
+    beginning = Beginning(session, start)
+    try:
+        for _ in beginning.messages(console):
+            pass
+    except KeyboardInterrupt:
+        beginning.cancel()
+        with contextlib.suppress(TpboxError):
+            for _ in beginning.messages(console):
                 pass
-            raise
+        raise
 
 
 def end(session: NamedSession, console: Console) -> None:

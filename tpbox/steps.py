@@ -30,15 +30,18 @@ SAID = ("say", "detail", "warn", "progress", "event")
 
 
 def spawn(
-    words: list[str], log: Path, folder: str, environment: Mapping[str, str]
+    words: list[str], log: Path, folder: str, environment: Mapping[str, str], *, tied: bool = False
 ) -> tuple[IO[str], subprocess.Popen[bytes]]:
-    """Starts a process that outlives us and our terminal; its lines come by the pipe that is returned."""
+    """Starts a process that outlives us and our terminal; its lines come by the pipe that is returned.
+
+    With `tied` its stdin is a pipe of ours, which the kernel closes when we end.
+    """
     reading, writing = os.pipe()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         child = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=descriptor, stderr=descriptor, pass_fds=[writing],
-            start_new_session=True, cwd=folder, env={**environment, PIPE: str(writing)},
+            words, stdin=subprocess.PIPE if tied else subprocess.DEVNULL, stdout=descriptor, stderr=descriptor,
+            pass_fds=[writing], start_new_session=True, cwd=folder, env={**environment, PIPE: str(writing)},
         )  # fmt: skip
     finally:
         os.close(writing)

@@ -59,7 +59,7 @@ def up(ctx: click.Context, /, name: str, foreground: bool, **chosen: Any) -> int
 
 
 def _hold(
-    session: NamedSession, request: SessionRequest, console: Console, outputs: Any, words: tuple[str, ...]
+    session: NamedSession, request: SessionRequest, console: Console, outputs: Outputs, words: tuple[str, ...]
 ) -> int:
     """This process is the session. Its starter gets the error, if there is one."""
     from tpbox import session as sessions
