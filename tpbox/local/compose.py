@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,15 @@ class Compose:
 
         Raises UsageError with Compose's own words.
         """
+        # As JSON it would lack each x-tpbox: https://github.com/docker/compose/issues/11528
+        argv = self.argv("config", "--format", "yaml", *services)
         try:
-            # As JSON it would lack each x-tpbox: https://github.com/docker/compose/issues/11528
-            said = process.run(self.argv("config", "--format", "yaml", *services))
+            said = process.run(argv)
         except ProcessError as error:
             raise UsageError(
-                "docker compose cannot read the project", detail=own_words(error.detail), hint="It reads what -f names."
+                "docker compose cannot read the project",
+                detail=own_words(error.detail),
+                hint=f"To see what it says alone: {shlex.join(argv)}",
             ) from error
         # What `config` prints is a Compose file again, in which each $ is written twice.
         return dict(yaml.safe_load(said.replace("$$", "$")) or {})

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tpbox.errors import UsageError
 from tpbox.plan.compose.project import check_scale, plan
@@ -133,3 +135,25 @@ def test_there_is_one_of_a_service_in_the_cluster(words: str) -> None:
 @pytest.mark.parametrize("words", ["", "--scale web=1", "--scale=cache=2", "-d web", "--scale"])
 def test_others_scale_as_they_like(words: str) -> None:
     check_scale(plan(model(web=ONE, cache={})), words.split())
+
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("docker-compose.yml", {"web": "--swap deploy/web --namespace shop --expose 8080:80"}),
+        (
+            "examples/compose/compose.yaml",
+            {
+                "web": "--swap deploy/web --namespace shop --expose 8080:80",
+                "worker": "--swap deploy/worker --namespace shop",
+            },
+        ),
+    ],
+)
+def test_the_examples_can_be_planned(file: str, words: dict[str, str]) -> None:
+    given = yaml.safe_load((ROOT / file).read_text())
+    found = plan({"name": "example", **given})
+    assert {service.name: " ".join(service.request.words).split(" --volumes")[0] for service in found.services} == words
