@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 OLDEST_PYTHON = (3, 11)
@@ -27,6 +28,8 @@ STAMP = VENV / "tpbox-setup"
 BASE = "debian:trixie-slim"
 DOCKERD_WITHIN = 30  # seconds; it takes 3 to 6
 DOCKER_PACKAGES = ("docker.io", "iptables", "iproute2")
+PLUGINS = ("compose", "buildx")  # Compose builds images with the other one
+OLDEST_COMPOSE = (2, 20)
 
 
 class SetupError(Exception):
@@ -138,6 +141,66 @@ def base_image() -> str:
     return "made with mmdebstrap"
 
 
+def compose() -> str:
+    """Docker's plugins compose and buildx, out of the base image's own suite: older Debians have none that will do, and
+    the machine's package sources stay as they are."""
+    missing = [name for name in PLUGINS if not plugin_will_do(name)]
+    if not missing:
+        return "there"
+    if not may_install():
+        raise SetupError(
+            f"docker {' and docker '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing or too old "
+            f"(Compose: {'.'.join(map(str, OLDEST_COMPOSE))}). Install Docker's plugins\n"
+            "(https://docs.docker.com/compose/install/), for instance: "
+            f"sudo apt-get install {' '.join(f'docker-{name}' for name in missing)}"
+        )
+    fetch_plugins(missing)
+    unfit = [name for name in missing if not plugin_will_do(name)]
+    if unfit:
+        raise SetupError(f"docker {unfit[0]} was installed into {plugins_directory(os.environ)} and does not run here")
+    return f"installed {', '.join(missing)}"
+
+
+def plugin_will_do(name: str) -> bool:
+    """Whether `docker NAME` is there, and Compose new enough."""
+    asked = subprocess.run(
+        ["docker", name, "version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    return asked.returncode == 0 and (name != "compose" or version_in(asked.stdout) >= OLDEST_COMPOSE)
+
+
+def version_in(text: str) -> tuple[int, int]:
+    """Major and minor of the first version in a program's words; (0, 0) without one."""
+    found = re.search(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def plugins_directory(environment: Mapping[str, str]) -> Path:
+    """Where Docker looks for a user's own plugins."""
+    home = environment.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
+    return Path(home) / "cli-plugins"
+
+
+def fetch_plugins(names: Sequence[str]) -> None:
+    """Unpacks Debian's packages in a container and copies the plugins, with their run bit, out of it."""
+    packages = [f"docker-{name}" for name in names]
+    say(f"fetching {' '.join(packages)}")
+    folder = plugins_directory(os.environ)
+    folder.mkdir(parents=True, exist_ok=True)
+    script = (
+        'apt-get update -qq && cd /tmp && apt-get download -qq "$@"'
+        ' && for package in *.deb; do dpkg-deb -x "$package" /out; done'
+    )
+    proxies = [word for name in ("http_proxy", "https_proxy", "no_proxy") for word in ("--env", name)]
+    container = run("docker", "create", *proxies, BASE, "sh", "-ec", script, "sh", *packages)
+    try:
+        run("docker", "start", "--attach", container)
+        for package in packages:
+            run("docker", "cp", f"{container}:/out/usr/libexec/docker/cli-plugins/{package}", str(folder / package))
+    finally:
+        run("docker", "rm", "--force", container)
+
+
 def images() -> str:
     """tpbox's own images and those of the examples."""
     return run(str(VENV_PYTHON), str(ROOT / "scripts" / "build_images.py"))
@@ -168,6 +231,7 @@ STEPS: dict[str, Callable[[], str]] = {
     "environment": environment,
     "docker": docker,
     "base-image": base_image,
+    "compose": compose,
     "images": images,
     "cluster": cluster,
     "example-images": example_images,

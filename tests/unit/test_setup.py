@@ -83,6 +83,62 @@ def test_base_image_that_cannot_be_had_is_said(monkeypatch: pytest.MonkeyPatch) 
         setup.base_image()
 
 
+def test_plugins_that_are_there_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "plugin_will_do", lambda name: True)
+    monkeypatch.setattr(setup, "run", refuse)
+    assert setup.compose() == "there"
+
+
+def test_plugins_that_cannot_be_installed_are_said_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "plugin_will_do", lambda name: False)
+    monkeypatch.setattr(setup, "may_install", lambda: False)
+    with pytest.raises(setup.SetupError, match="apt-get install docker-compose docker-buildx"):
+        setup.compose()
+
+
+def test_the_missing_plugin_comes_out_of_a_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def note(*argv: str) -> str:
+        ran.append(argv)
+        return "abc" if argv[1] == "create" else ""
+
+    there = {"compose": True}
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setattr(setup, "may_install", lambda: True)
+    monkeypatch.setattr(setup, "plugin_will_do", lambda name: there.setdefault(name, False) or len(ran) > 0)
+    monkeypatch.setattr(setup, "run", note)
+    assert setup.compose() == "installed buildx"
+    assert [argv[1] for argv in ran] == ["create", "start", "cp", "rm"]
+    assert setup.BASE in ran[0]
+    assert ran[0][-1] == "docker-buildx"
+    assert ran[2][-1] == str(tmp_path / "docker" / "cli-plugins" / "docker-buildx")
+
+
+def test_the_container_goes_when_a_package_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran: list[str] = []
+
+    def fail(*argv: str) -> str:
+        ran.append(argv[1])
+        if argv[1] == "start":
+            raise setup.SetupError("no network")
+        return ""
+
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setattr(setup, "run", fail)
+    with pytest.raises(setup.SetupError, match="no network"):
+        setup.fetch_plugins(["compose"])
+    assert ran == ["create", "start", "rm"]
+
+
+@pytest.mark.parametrize(
+    ("words", "version"),
+    [("Docker Compose version 2.26.1-4\n", (2, 26)), ("Docker Compose version v5.0.1", (5, 0)), ("", (0, 0))],
+)
+def test_a_version_is_found_in_a_programs_words(words: str, version: tuple[int, int]) -> None:
+    assert setup.version_in(words) == version
+
+
 def test_a_program_that_fails_is_quoted() -> None:
     with pytest.raises(setup.SetupError) as raised:
         setup.run(sys.executable, "-c", "print('first'); raise SystemExit('it broke')")
