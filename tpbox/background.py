@@ -32,9 +32,7 @@ class Beginning:
         self._session = session
         session.make_folder()
         words = named.spawn_words(start.words)
-        self._reading, self._child = steps.spawn(
-            words, session.log, start.folder, start.within(os.environ), tied=tied
-        )
+        self._reading, self._child = steps.spawn(words, session.log, start.folder, start.within(os.environ), tied=tied)
 
     def messages(self, console: Console) -> Iterator[dict[str, Any]]:
         """Says its steps, and yields what it tells besides, until it is up. Raises TpboxError when it is not to be."""

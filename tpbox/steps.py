@@ -131,6 +131,38 @@ def without_time(line: str) -> str:
     return re.sub(r"^\d\d:\d\d:\d\d (tpbox: )?", "", line)
 
 
+class Prefixed(Console):
+    """Another console, of one of several that speak at once."""
+
+    def __init__(self, console: Console, prefix: str) -> None:
+        super().__init__(console.verbosity, console.stream, console.mode)
+        self._console = console
+        self._prefix = prefix
+
+    def say(self, text: str) -> None:
+        self._console.say(self._prefix + text)
+
+    def done(self, title: str, seconds: float) -> None:
+        self._console.done(self._prefix + title, seconds)
+
+    def detail(self, text: str) -> None:
+        self._console.detail(self._prefix + text)
+
+    def warn(self, text: str) -> None:
+        self._console.warn(self._prefix + text)
+
+    def progress(self, line: str) -> None:
+        self._console.progress(self._prefix + line)
+
+    def event(self, event: dict[str, Any]) -> None:
+        self._console.event(event)
+
+    @contextlib.contextmanager
+    def running(self, title: str) -> Iterator[None]:
+        with self._console.running(self._prefix + title):
+            yield
+
+
 def replayed(reading: IO[str], console: Console) -> Iterator[dict[str, Any]]:
     """Says on `console` what comes, and yields what is no line for it. Raises the error that comes, if one does."""
     with contextlib.ExitStack() as stack:

@@ -26,6 +26,7 @@ COMMANDS = {
     "logs": ("tpbox.cli.up", "logs", "Print what such a session has said."),
     "restart": ("tpbox.cli.up", "restart", "End such a session and start it anew."),
     "down": ("tpbox.cli.up", "down", "End such a session."),
+    "compose": ("tpbox.cli.compose", "compose", "Run docker compose with some services in the cluster."),
     "status": ("tpbox.cli.status", "status", "Show your sessions: here, and what the cluster shows of them."),
     "cleanup": ("tpbox.cli.status", "cleanup", "Give back what dead sessions swapped; remove what they left."),
     "env": ("tpbox.cli.env", "env", "Print the environment that a process would get."),

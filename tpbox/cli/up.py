@@ -16,7 +16,7 @@ from tpbox.plan.request import SessionRequest, parse_session_name
 from tpbox.ui import Console
 
 if TYPE_CHECKING:
-    pass
+    from tpbox.session import Outputs
 
 NAME = click.argument("name", shell_complete=completions.sessions)
 

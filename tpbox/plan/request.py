@@ -63,7 +63,7 @@ _REFUSED = {
 }
 
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"  # RFC 1123
-_SESSION = r"[a-z0-9][-_.a-z0-9]{0,62}"
+_SESSION = r"[A-Za-z0-9][-_.A-Za-z0-9]{0,127}"  # PROJECT-SERVICE is one, too
 _SERVICE = r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1035
 
 
@@ -108,7 +108,7 @@ def parse_session_name(text: str) -> str:
     """NAME of `tpbox up`: a folder has it. Raises UsageError."""
     if not re.fullmatch(_SESSION, text):
         raise UsageError(
-            f"'{text}' is no name for a session: at most 63 of a-z, 0-9, '-', '_' and '.', a letter or digit first",
+            f"'{text}' is no name for a session: letters, digits, '-', '_' and '.', at most 128, a letter or digit first",
             hint="For instance: tpbox up dev --swap deploy/web",
         )
     return text

@@ -213,7 +213,7 @@ class SessionPlan:
             ports=self.request.process.ports,
             stdin=True,
             remove_when_ended=True,
-            logged=False,
+            logged=bool(self.request.composed),  # `docker compose logs` reads all of them; this one says nothing
         )
 
     def mover(self, image: str) -> ContainerSpec:

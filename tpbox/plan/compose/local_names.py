@@ -64,4 +64,4 @@ def _known(model: Mapping[str, Any], name: str, network: str) -> Iterator[str]:
     yield from container_names(project, name, service)
     yield from networks[network].get("aliases") or ()
     if FIELD in service:
-        yield from (f"{name}{HELPER_SUFFIX}", f"{project}-{name}{HELPER_SUFFIX}-1")
+        yield f"{name}{HELPER_SUFFIX}"

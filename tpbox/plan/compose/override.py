@@ -66,6 +66,13 @@ class Planned:
     network: str = ""
 
 
+def planned(data: Mapping[str, Any]) -> Planned:
+    """Out of the JSON that the session has told. Raises KeyError or TypeError when it is something else."""
+    spec: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data["helper"].items()}
+    copies = {path: Copy(**copy) for path, copy in data["copies"].items()}
+    return Planned(**{**data, "helper": ContainerSpec(**spec), "copies": copies})
+
+
 def override(plan: ComposePlan, sessions: Mapping[str, Planned]) -> dict[str, Any]:
     """The file as data. `sessions` has one for each service of the plan."""
     services: dict[str, Any] = {}
@@ -98,6 +105,7 @@ def _helper(service: ClusterService, planned: Planned, way_out: Mapping[str, Any
     sysctls = {name: value for name, value in (model.get("sysctls") or {}).items() if name.startswith("net.")}
     own = {key: model.get(key) for key in (*_HELPERS_OWN, *_MOVED)}
     return {
+        "container_name": spec.name,
         "image": spec.image,
         # tpbox has built or pulled it; its own ones are in no registry.
         **_filled(pull_policy="never" if "/" not in spec.image else ""),

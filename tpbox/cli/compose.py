@@ -1,0 +1,153 @@
+"""`tpbox compose`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from tpbox.ui import Console
+
+if TYPE_CHECKING:
+    from tpbox.local.compose import Compose
+    from tpbox.project import Project
+
+# Options of `docker compose` itself, and of its commands, that have a value behind them.
+_GLOBAL = ("-f", "--file", "-p", "--project-name", "--profile", "--env-file", "--project-directory", "--ansi",
+           "--parallel", "--progress")  # fmt: skip
+_WITH_VALUE = {
+    "up": ("-t", "--timeout", "--scale", "--attach", "--no-attach", "--exit-code-from", "--wait-timeout", "--pull"),
+    "run": ("-e", "--env", "--env-from-file", "--entrypoint", "--name", "-p", "--publish", "-u", "--user", "-v",
+            "--volume", "-w", "--workdir", "-l", "--label", "--cap-add", "--cap-drop", "--pull"),
+}  # fmt: skip
+_DETACHING = ("--detach", "--wait", "--no-start")
+_SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+@click.command(context_settings=_SETTINGS)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS] COMMAND [ARGS]...")
+@click.pass_context
+def compose(ctx: click.Context, words: tuple[str, ...]) -> int:
+    """Run docker compose with some services in the cluster: those that have x-tpbox.
+
+    \b
+      web:
+        build: .
+        x-tpbox: {swap: deploy/web, namespace: shop, expose: [8080]}
+
+    up, run begin a session for each such service, and docker compose does the rest, with an override that tpbox
+    writes; down ends the sessions first. `hold` only begins them: then plain docker compose works, with the override
+    that `config` prints. All other commands are docker compose's. Options of docker compose stand before the command,
+    as they do there.
+
+    \b
+    tpbox compose up --build
+    tpbox compose -f compose.yaml --profile dev up -d web
+    tpbox compose run web python manage.py migrate
+    tpbox compose down
+    """
+    from tpbox.local.compose import Compose
+
+    options, rest = split(words)
+    if not rest:
+        click.echo(ctx.get_help())
+        return 0
+    docker_compose = Compose(options)
+    docker_compose.check_version()
+    return _COMMANDS.get(rest[0], _other)(docker_compose, rest, ctx.obj)
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """docker compose's own options, and what begins with the command."""
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in _GLOBAL else 1
+    return list(words[:at]), list(words[at:])
+
+
+def services(command: str, arguments: Sequence[str]) -> list[str]:
+    """The services that `up` or `run` names; of `run` it is one, with its program behind it."""
+    found, words = [], iter(arguments)
+    for word in words:
+        if word in _WITH_VALUE[command]:
+            next(words, None)
+        elif not word.startswith("-"):
+            found.append(word)
+            if command == "run":
+                break
+    return found
+
+
+def detaches(arguments: Sequence[str]) -> bool:
+    """Whether `up` is to return while the services run."""
+    return any(word in _DETACHING or re.fullmatch(r"-[a-zA-Z]*d[a-zA-Z]*", word) for word in arguments)
+
+
+def _up(compose: Compose, words: Sequence[str], console: Console) -> int:
+    project = _planned(compose, words, console)
+    if detaches(words[1:]):
+        project.begin(tied=False)
+        code = project.foreground(*words)
+        if code != 0:
+            project.end(project.begun())
+        return code
+    project.begin(tied=True)
+    try:
+        return project.foreground(*words)
+    finally:
+        project.end(project.sessions())
+
+
+def _run(compose: Compose, words: Sequence[str], console: Console) -> int:
+    project = _planned(compose, words, console)
+    project.begin(tied=True)
+    try:
+        return project.foreground(*words)
+    finally:
+        project.end(project.begun())
+
+
+def _hold(compose: Compose, words: Sequence[str], console: Console) -> int:
+    project = _planned(compose, ["up", *words[1:]], console)
+    project.begin(tied=False)
+    console.say(f"held until tpbox compose down; for docker compose: -f {project.override}")
+    return 0
+
+
+def _down(compose: Compose, words: Sequence[str], console: Console) -> int:
+    project = _there(compose, console)
+    project.end(project.sessions())
+    return project.foreground(*words)
+
+
+def _config(compose: Compose, words: Sequence[str], console: Console) -> int:
+    if words[1:]:
+        return _other(compose, words, console)
+    click.echo(_there(compose, console).text(), nl=False)
+    return 0
+
+
+def _other(compose: Compose, words: Sequence[str], console: Console) -> int:
+    return _there(compose, console).foreground(*words)
+
+
+def _planned(compose: Compose, words: Sequence[str], console: Console) -> Project:
+    """The project with the services that are wanted. Raises UsageError."""
+    from tpbox.plan.compose import project as planning
+    from tpbox.project import Project
+
+    command, *arguments = words
+    plan = planning.plan(compose.model(services(command, arguments)))
+    planning.check_scale(plan, arguments)
+    return Project(compose, plan.project, plan, console)
+
+
+def _there(compose: Compose, console: Console) -> Project:
+    from tpbox.project import Project
+
+    return Project(compose, compose.model()["name"], None, console)
+
+
+_COMMANDS = {"up": _up, "run": _run, "hold": _hold, "down": _down, "config": _config}
