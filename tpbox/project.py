@@ -162,6 +162,7 @@ class Project:
             for _ in pool.map(_end, sessions, consoles):
                 pass
         if self.override.exists():
+            services += [f"{service}-tpbox" for service in services]
             with contextlib.suppress(TpboxError):  # the containers carry the sessions' labels: cleanup finds them
                 self._captured(
                     REMOVED_WITHIN,

@@ -108,7 +108,7 @@ def parse_session_name(text: str) -> str:
     """NAME of `tpbox up`: a folder has it. Raises UsageError."""
     if not re.fullmatch(_SESSION, text):
         raise UsageError(
-            f"'{text}' is no name for a session: letters, digits, '-', '_' and '.', at most 128, a letter or digit first",
+            f"'{text}' is no name for a session: at most 128 letters, digits, '-', '_' and '.', no sign first",
             hint="For instance: tpbox up dev --swap deploy/web",
         )
     return text
