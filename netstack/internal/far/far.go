@@ -83,7 +83,7 @@ func serveTCP(ctx context.Context, stream *yamux.Stream, address netip.AddrPort)
 	cancel()
 	if conn != nil {
 		// Once near has half-closed, nobody reads its stream: a server that is silent would keep the connection for ever.
-		defer context.AfterFunc(ctx, tcp{conn}.Abort)()
+		defer context.AfterFunc(ctx, conn.Abort)()
 	}
 	answer(stream, conn, err)
 }
@@ -111,7 +111,7 @@ func watch(stream *yamux.Stream, abandoned func()) (end func()) {
 	}
 }
 
-func answer(stream *yamux.Stream, conn *net.TCPConn, err error) {
+func answer(stream *yamux.Stream, conn *tcp, err error) {
 	status := statusOf(err)
 	if status == wire.Failed {
 		fmt.Fprintf(os.Stderr, "far: %v\n", err)
@@ -119,21 +119,21 @@ func answer(stream *yamux.Stream, conn *net.TCPConn, err error) {
 	_, sent := stream.Write([]byte{byte(status)})
 	switch {
 	case conn != nil && sent == nil:
-		relay.Join(tcp{conn}, relay.Stream{Stream: stream})
+		relay.Join(conn, relay.NewStream(stream))
 	case conn != nil:
-		tcp{conn}.Abort()
+		conn.Abort()
 	default:
 		stream.Close()
 	}
 }
 
-func dial(ctx context.Context, address netip.AddrPort) (*net.TCPConn, error) {
+func dial(ctx context.Context, address netip.AddrPort) (*tcp, error) {
 	var dialer net.Dialer // with keep-alive: near's side answers the program's own
 	conn, err := dialer.DialContext(ctx, "tcp", address.String())
 	if err != nil {
 		return nil, err
 	}
-	return conn.(*net.TCPConn), nil
+	return &tcp{TCPConn: conn.(*net.TCPConn)}, nil
 }
 
 // statusOf translates what connect(2) gives.
@@ -153,11 +153,4 @@ func statusOf(err error) wire.Status {
 		return wire.NoAnswer
 	}
 	return wire.Failed
-}
-
-type tcp struct{ *net.TCPConn }
-
-func (t tcp) Abort() {
-	t.SetLinger(0) // close(2) then resets: tcp(7)
-	t.Close()
 }

@@ -2,6 +2,7 @@ package near
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 
@@ -69,15 +70,54 @@ func (n *Near) join(request *tcp.ForwarderRequest, stream *yamux.Stream) {
 		return
 	}
 	endpoint.SocketOptions().SetDelayOption(false)
-	relay.Join(connection{gonet.NewTCPConn(&queue, endpoint), endpoint}, relay.Stream{Stream: stream})
+	relay.Join(connection{gonet.NewTCPConn(&queue, endpoint), endpoint}, relay.NewStream(stream))
 }
 
+// connection is a program's.
 type connection struct {
 	*gonet.TCPConn
 	endpoint tcpip.Endpoint
 }
 
-func (c connection) Abort() { c.endpoint.Abort() }
+// Read gives a reset also where a Send was told of it: gVisor tells once, as a kernel, and gives an end afterwards.
+func (c connection) Read(buffer []byte) (int, error) {
+	count, err := c.TCPConn.Read(buffer)
+	if err == io.EOF && tcp.EndpointState(c.endpoint.State()) == tcp.StateError {
+		err = wire.ErrReset
+	}
+	return count, err
+}
+
+func (c connection) Send(buffer []byte) error {
+	_, err := c.Write(buffer[relay.Headroom:])
+	return err
+}
+
+func (c connection) Abort() {
+	c.shrink()
+	relay.Settle(c.acknowledged)
+	c.endpoint.Abort()
+}
+
+// shrink makes the send buffer one of a byte, which holds what is in it all the same. gVisor would tune it, with the
+// endpoint locked, and may be about to.
+func (c connection) shrink() {
+	endpoint := c.endpoint.(*tcp.Endpoint)
+	endpoint.OnSetSendBufferSize(1) // which ends the tuning, and does no more
+	endpoint.LockUser()
+	defer endpoint.UnlockUser()
+	endpoint.SocketOptions().SetSendBufferSize(1, false)
+}
+
+// acknowledged says whether the program's kernel has all that was sent. gVisor does not tell how much it has not, but
+// whether more may be sent: by a buffer of one byte when there is nothing in it, and always behind a half-close.
+func (c connection) acknowledged() bool {
+	switch tcp.EndpointState(c.endpoint.State()) {
+	case tcp.StateFinWait1, tcp.StateClosing, tcp.StateLastAck: // the half-close is not acknowledged
+		return false
+	}
+	return c.endpoint.Readiness(waiter.WritableEvents) != 0
+}
 
 // syns are the connection attempts that wait for far. gVisor does not tell of a SYN that comes again, which is how one
 // knows that the program still waits, nor what an ICMP error has to quote.

@@ -261,9 +261,15 @@ func TestAbandoned(t *testing.T) {
 // What comes together with the status, and is read slowly, is not cut off by the dial's patience.
 func TestAnswerThatComesWithTheStatusIsReadAtLeisure(t *testing.T) {
 	t.Parallel()
-	answer := make([]byte, 250<<10)
+	answer := make([]byte, 4*wire.MaxChunk)
 	w := start(t, played(func(stream *yamux.Stream, _ wire.Open) {
-		stream.Write(append([]byte{byte(wire.Connected)}, answer...))
+		message := []byte{byte(wire.Connected)}
+		for range 4 {
+			chunk := make([]byte, wire.ChunkHead+wire.MaxChunk)
+			wire.PutChunkHead(chunk)
+			message = append(message, chunk...)
+		}
+		stream.Write(message)
 		stream.CloseWrite()
 	}))
 	conn := w.mustDial(netip.AddrPortFrom(pod4, 80))

@@ -2,10 +2,13 @@
 //
 //	near: Open                              whom to dial
 //	far:  Status                            one byte: how the dial ended; only after Connected does anything follow
-//	both: bytes                             TCP, as they are
+//	both: chunks, each behind its length    TCP; one without bytes says that the connection was reset behind the others
 //	      datagrams, each behind its length UDP and echo; far also says Unreachable
 //
-// The end of a direction is the stream's own half-close, and a reset connection its reset.
+// A length is two bytes, big-endian. The end of a direction is the stream's own half-close, between two chunks. The
+// stream's own reset would overtake the bytes before it: the peer's multiplexer drops what nobody has read. So a reset
+// is said in line, and the stream's comes behind the half-close, where nothing is left to drop. One that comes alone, or
+// an end within a chunk, is a reset too: of a link that was lost, or of a peer that did not take what there was.
 package wire
 
 import (
@@ -45,6 +48,15 @@ const MaxDatagram = 65527
 
 // unreachable stands in place of a length: nobody listens on the port that the last datagrams went to.
 const unreachable = 0xffff
+
+// ChunkHead is how many bytes a chunk's length takes, and MaxChunk how many it may have behind them.
+const (
+	ChunkHead = 2
+	MaxChunk  = 65535
+)
+
+// ErrReset is what Chunks give when the other end has said so.
+var ErrReset = errors.New("connection reset by peer")
 
 // ErrUnreachable is what ReadDatagram gives when the other end has said so; the stream goes on.
 var ErrUnreachable = errors.New("port unreachable")
@@ -95,6 +107,40 @@ func ReadStatus(reader io.Reader) (Status, error) {
 		return Failed, fmt.Errorf("%w: status %d", errMalformed, status[0])
 	}
 	return Status(status[0]), nil
+}
+
+// PutChunkHead makes a chunk of a buffer whose bytes, at least one and at most MaxChunk, begin behind ChunkHead.
+func PutChunkHead(buffer []byte) {
+	binary.BigEndian.PutUint16(buffer, uint16(len(buffer)-ChunkHead))
+}
+
+// AppendReset writes that the connection was reset.
+func AppendReset(buffer []byte) []byte {
+	return append(buffer, 0, 0)
+}
+
+// Chunks is what is in the chunks that come from Reader.
+type Chunks struct {
+	Reader io.Reader
+	left   int // of the chunk that has begun
+}
+
+// Read gives io.EOF where Reader ends between two chunks, and ErrReset where the other end says so.
+func (c *Chunks) Read(buffer []byte) (int, error) {
+	if c.left == 0 {
+		var head [ChunkHead]byte
+		if _, err := io.ReadFull(c.Reader, head[:]); err != nil {
+			return 0, err
+		}
+		if c.left = int(binary.BigEndian.Uint16(head[:])); c.left == 0 {
+			return 0, ErrReset
+		}
+	}
+	count, err := c.Reader.Read(buffer[:min(len(buffer), c.left)])
+	if c.left -= count; c.left > 0 && err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return count, err
 }
 
 // AppendDatagram writes a datagram behind its length; what is longer than MaxDatagram cannot have been one.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"testing"
+	"testing/iotest"
 )
 
 func TestOpenRoundTrip(t *testing.T) {
@@ -96,6 +97,68 @@ func TestDatagramMalformed(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+func chunk(text string) []byte {
+	buffer := append(make([]byte, ChunkHead), text...)
+	PutChunkHead(buffer)
+	return buffer
+}
+
+func TestChunks(t *testing.T) {
+	whole := append(chunk("ab"), chunk(string(make([]byte, MaxChunk)))...)
+	for name, test := range map[string]struct {
+		text []byte
+		want int
+		err  error
+	}{
+		"nothing":             {nil, 0, nil},
+		"two":                 {whole, 2 + MaxChunk, nil},
+		"a reset behind them": {append(AppendReset(bytes.Clone(whole)), "rest"...), 2 + MaxChunk, ErrReset},
+		"a reset alone":       {AppendReset(nil), 0, ErrReset},
+		"end in a length":     {[]byte{0}, 0, io.ErrUnexpectedEOF},
+		"end behind a length": {[]byte{0, 1}, 0, io.ErrUnexpectedEOF},
+		"end in a chunk":      {whole[:len(whole)-1], 1 + MaxChunk, io.ErrUnexpectedEOF},
+	} {
+		for _, reader := range []io.Reader{bytes.NewReader(test.text), iotest.OneByteReader(bytes.NewReader(test.text)),
+			iotest.DataErrReader(bytes.NewReader(test.text))} {
+			got, err := io.ReadAll(&Chunks{Reader: reader})
+			if len(got) != test.want || err != test.err {
+				t.Errorf("%s: %d bytes, %v", name, len(got), err)
+			}
+		}
+	}
+}
+
+// FuzzChunks: what is read is what would be written, to the end, and not a byte more than that.
+func FuzzChunks(f *testing.F) {
+	f.Add(AppendReset(append(chunk("abc"), chunk("d")...)))
+	f.Add(chunk("cut off")[:4])
+	f.Fuzz(func(t *testing.T, text []byte) {
+		reader := bytes.NewReader(text)
+		chunks := &Chunks{Reader: reader}
+		var written []byte
+		for {
+			buffer := make([]byte, ChunkHead+MaxChunk)
+			count, err := chunks.Read(buffer[ChunkHead:])
+			if count > 0 {
+				PutChunkHead(buffer[:ChunkHead+count])
+				written = append(written, buffer[:ChunkHead+count]...)
+			}
+			if err == ErrReset {
+				written = AppendReset(written)
+			}
+			if err == io.ErrUnexpectedEOF {
+				return
+			}
+			if err != nil {
+				break
+			}
+		}
+		if read := text[:len(text)-reader.Len()]; !bytes.Equal(written, read) {
+			t.Errorf("%q was read from %q", written, read)
+		}
+	})
 }
 
 // FuzzReadOpen: what is read is what would be written, and not a byte more.
