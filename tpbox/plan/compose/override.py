@@ -112,6 +112,7 @@ def _helper(service: ClusterService, planned: Planned, way_out: Mapping[str, Any
         **_filled(command=list(spec.command), hostname=spec.hostname),
         "labels": dict(spec.labels),
         "restart": "no",
+        "attach": False,  # `up` shows what the user's services print
         **_filled(
             cap_drop=list(spec.cap_drop),
             cap_add=list(spec.cap_add),

@@ -51,6 +51,7 @@ def test_the_helper_is_the_spec_and_the_service_lives_in_its_network() -> None:
                 "hostname": "web-0",
                 "labels": {"tpbox.dev/role": "helper"},
                 "restart": "no",
+                "attach": False,
                 "cap_drop": ["ALL"],
                 "cap_add": ["NET_ADMIN"],
                 "security_opt": ["no-new-privileges"],
