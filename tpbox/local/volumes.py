@@ -52,11 +52,12 @@ def remove(docker: Docker, name: str) -> None:
 
 
 class Mover:
-    """The container that moves mounts (images/local, `mover`), spoken to line by line."""
+    """The container that moves mounts (images/local, `mover`), spoken to line by line; it ends with the channel."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._lines = channel.lines()
+        self._asking = threading.Lock()
 
     def expect(self, event: str) -> None:
         """Waits for its answer. Raises DockerError with its words when it is another."""
@@ -66,11 +67,19 @@ class Mover:
             if said.get("event") == event:
                 return
             words.append(said.get("message", line))
+            if said.get("event") == "failed":  # it goes on, and says nothing more
+                break
         raise DockerError("the pod's volumes could not be moved into the container", detail="\n".join(words))
 
-    def ask(self, event: str, **command: Any) -> None:
-        self._channel.send(json.dumps(command).encode() + b"\n")
-        self.expect(event)
+    def move(self, source: int, target: int, mounts: list[dict[str, Any]]) -> None:
+        """Copies mounts of one process's namespace into another's. Raises DockerError."""
+        command = {"command": "move", "from": source, "to": target, "mounts": mounts}
+        with self._asking:
+            self._channel.send(json.dumps(command).encode() + b"\n")
+            self.expect("moved")
+
+    def close(self) -> None:
+        self._channel.close()
 
 
 class VolumeService:
@@ -131,17 +140,12 @@ class VolumeService:
         return mover
 
     def mounted(self, seen: Seen, console: Console) -> Mounted:
-        """What the user's container is created with. The helper has to have said that volumes are up.
-
-        Raises DockerError.
-        """
+        """What the user's container is created with. Raises DockerError."""
         for words in (f"volumes are seen {self._plan.volumes.words()}", *seen.remarks()):
             console.detail(words)
         for path in seen.missed:
             console.warn(f"there is no copy of {path}, which is not in the manifest; live volumes have it")
         process = self._plan.request.process
-        if seen.live and self._mover:
-            self._mover.ask("taken", command="take", pid=self._pid(self._plan.name), mounts=seen.to_take())
         config = (self._docker.image(process.image) or {}).get("Config") or {}
         return seen.container(process.image, config, self.gate, process.entrypoint, process.command)
 
@@ -157,15 +161,17 @@ class VolumeService:
 
     @contextlib.contextmanager
     def moving(self, seen: Seen) -> Iterator[None]:
-        """Within, the live mounts are put into the container as soon as it runs; its gate waits for them.
+        """Within, the live mounts are moved into the container as soon as it runs; its gate waits for them. The helper
+        has to have said that volumes are up. The mover ends then: the session has this one container.
 
-        Raises DockerError when they could not be.
+        Raises DockerError when they could not be moved.
         """
         if not (seen.live and self._mover):
+            self.dismiss_mover()
             yield
             return
         ended = threading.Event()
-        worker = threading.Thread(target=self._move, args=(self._mover, ended), name="volumes", daemon=True)
+        worker = threading.Thread(target=self._move_once, args=(seen, ended), name="volumes", daemon=True)
         worker.start()
         try:
             yield
@@ -175,16 +181,30 @@ class VolumeService:
         if self._failure:
             raise self._failure
 
-    def _move(self, mover: Mover, ended: threading.Event) -> None:
+    def move(self, seen: Seen, pid: int) -> None:
+        """Moves the live mounts into the container whose first process is `pid`: one after another, as often as there
+        are containers. Raises DockerError.
+        """
+        if seen.live and self._mover:
+            self._mover.move(self._pid(self._plan.name), pid, seen.to_take())
+
+    def dismiss_mover(self) -> None:
+        """Nothing more is to be moved: the mover ends, and Docker removes it."""
+        if self._mover:
+            self._mover.close()
+
+    def _move_once(self, seen: Seen, ended: threading.Event) -> None:
         try:
             while not (pid := self._pid(self._plan.app_name)):
                 if ended.wait(APP_POLL):
                     return  # it never ran
-            mover.ask("put", command="put", pid=pid)
+            self.move(seen, pid)
         except TpboxError as error:
             if not ended.is_set() and self._pid(self._plan.app_name):  # else it was ended while its gate waited
                 self._failure = error
                 self._docker.kill(self._plan.app_name, 9)
+        finally:
+            self.dismiss_mover()
 
     def _pid(self, container: str) -> int:
         """Its first process as the host counts; 0 when it does not run."""

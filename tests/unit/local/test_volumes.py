@@ -34,6 +34,7 @@ class FakeChannel:
 
     def __init__(self, *lines: dict[str, Any]) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.closed = False
         self._lines = lines
 
     def send(self, data: bytes) -> None:
@@ -44,7 +45,7 @@ class FakeChannel:
             yield "stdout", json.dumps(line)
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
 
 class FakeDocker:
@@ -55,7 +56,7 @@ class FakeDocker:
         self.there: dict[str, dict[str, str]] = {"tpbox-gate-old": {}, "tpbox-gate-used": {}, "other": {}}
         self.gone: list[str] = []
         self.killed: list[str] = []
-        self.mover = mover or FakeChannel({"event": "ready"}, {"event": "taken"}, {"event": "put"})
+        self.mover = mover or FakeChannel({"event": "ready"}, {"event": "moved"})
         self._refusing = refusing
 
     def image(self, reference: str) -> dict[str, Any] | None:
@@ -102,7 +103,7 @@ def never(_: SessionPlan) -> None:
     pytest.fail("planned anew")
 
 
-def test_live_mounts_are_taken_from_the_helper_and_put_into_the_container() -> None:
+def test_live_mounts_are_moved_from_the_helper_into_the_container() -> None:
     docker = FakeDocker()
     made = plan()
     service = start(docker, made, never)
@@ -112,10 +113,33 @@ def test_live_mounts_are_taken_from_the_helper_and_put_into_the_container() -> N
         pass
     assert {spec.name for spec in docker.made} == {"tpbox-abcdefgh", "tpbox-abcdefgh-mover"}
     assert mounted.gated == ("1", "30", "myapp", "serve")
-    assert docker.mover.sent == [
-        {"command": "take", "pid": 11, "mounts": seen.to_take()},
-        {"command": "put", "pid": 22},
-    ]
+    assert docker.mover.sent == [{"command": "move", "from": 11, "to": 22, "mounts": seen.to_take()}]
+    assert docker.mover.closed, "it has nothing more to do"
+
+
+def test_a_mover_may_serve_many_containers_one_that_failed_included() -> None:
+    docker = FakeDocker(
+        mover=FakeChannel({"event": "ready"}, {"event": "failed", "message": "EPERM"}, {"event": "moved"})
+    )
+    made = plan()
+    service = start(docker, made, never)
+    seen = made.volumes.seen([TOKEN])
+    with pytest.raises(DockerError, match="could not be moved"):
+        service.move(seen, 22)
+    service.move(seen, 33)
+    assert [command["to"] for command in docker.mover.sent] == [22, 33]
+    assert not docker.mover.closed
+    service.dismiss_mover()
+    assert docker.mover.closed
+
+
+def test_a_pod_without_volumes_needs_no_mover() -> None:
+    docker = FakeDocker()
+    made = plan()
+    service = start(docker, made, never)
+    with service.moving(made.volumes.seen([])):
+        assert docker.mover.closed
+    assert docker.mover.sent == []
 
 
 def test_the_gates_volume_is_one_for_each_helper_image_and_goes_after_it() -> None:
@@ -149,9 +173,7 @@ def test_live_in_so_many_words_is_not_replaced_by_copies() -> None:
 
 
 def test_a_mover_that_fails_ends_the_container_and_says_why() -> None:
-    docker = FakeDocker(
-        mover=FakeChannel({"event": "ready"}, {"event": "taken"}, {"event": "failed", "message": "EPERM"})
-    )
+    docker = FakeDocker(mover=FakeChannel({"event": "ready"}, {"event": "failed", "message": "EPERM"}))
     made = plan()
     service = start(docker, made, never)
     seen = made.volumes.seen([TOKEN])
