@@ -105,8 +105,9 @@ class Outside:
             )
         return remarks
 
-    def configuration(self, found: Found) -> dict[str, Any]:
-        """Of `engine` in the `configure` command (docs/architecture.md)."""
+    def configuration(self, found: Found, local_names: Iterable[str] = ()) -> dict[str, Any]:
+        """Of `engine` in the `configure` command (docs/architecture.md). `local_names` are those of the networks that
+        the helper is on, in a Compose project."""
         only = (*found.ranges.services, *found.ranges.pods, *self.also) if self.only_cluster else ()
         hosts = {name: list(addresses) for name, addresses in found.hosts.items()}
         return {
@@ -115,6 +116,7 @@ class Outside:
             "never": [*map(str, self.never), *(address for addresses in hosts.values() for address in addresses)],
             "hosts": hosts,
             "splitNames": self.only_cluster,
+            "localNames": list(local_names),
         }
 
     def words(self, found: Found) -> str:
