@@ -22,7 +22,7 @@ from tpbox.plan.volumes import Mount
 
 log = logging.getLogger(__name__)
 
-PROTOCOL = 3
+PROTOCOL = 4
 TAIL_LINES = 3
 
 

@@ -20,7 +20,7 @@ CONFIGURE = {
     "kubeconfig": {},
     "engine": {
         "name": "sshuttle", "port": 20023, "bypass": ["192.0.2.1:6443"],
-        "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False,
+        "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False, "localNames": [],
     },
     "volumes": {"live": False, "copies": {}},
     "inbound": {"expose": [], "toPod": [], "fromPod": [], "host": []},
@@ -77,7 +77,7 @@ class Helper:
 @pytest.fixture
 def helper(image: Callable[[str], str]) -> Iterator[Helper]:
     started = Helper(image("local"))
-    assert started.event() == {"event": "hello", "protocol": 3}
+    assert started.event() == {"event": "hello", "protocol": 4}
     yield started
     assert started.process.stdin is not None
     started.process.stdin.close()

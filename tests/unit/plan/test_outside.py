@@ -99,8 +99,11 @@ def test_the_helper_is_told_everything() -> None:
         "never": ["192.0.2.128/25", "192.0.2.9"],
         "hosts": {"wiki.corp": ["192.0.2.9"]},
         "splitNames": True,
+        "localNames": [],
     }
-    assert Outside().configuration(Found()) == {"only": [], "also": [], "never": [], "hosts": {}, "splitNames": False}
+    assert Outside().configuration(Found(), ("cache",)) == {
+        "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False, "localNames": ["cache"],
+    }  # fmt: skip
 
 
 def test_it_is_said_in_words() -> None:

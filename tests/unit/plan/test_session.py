@@ -152,7 +152,7 @@ def test_the_helper_gets_a_kubeconfig_by_address_and_nothing_of_the_users_file()
     }
     assert configuration["engine"] == {
         "name": "netstack", "port": 20023, "bypass": ["10.0.0.1:6443"],
-        "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False,
+        "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False, "localNames": [],
     }  # fmt: skip
     assert configuration["ssh"]["hostKey"] == "ssh-ed25519 H"
 

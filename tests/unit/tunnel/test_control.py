@@ -60,7 +60,7 @@ def control(helper: FakeHelper, ended: threading.Event) -> Iterator[Control]:
 
 
 def test_the_events_of_a_start_are_awaited_in_order(control: Control, helper: FakeHelper) -> None:
-    helper.says(event="hello", protocol=3)
+    helper.says(event="hello", protocol=4)
     control.wait_hello(1)
     control.configure({"command": "configure", "pod": "p"})
     assert helper.sent == [b'{"command": "configure", "pod": "p"}\n']

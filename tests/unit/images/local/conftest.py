@@ -107,7 +107,7 @@ def configure() -> dict[str, Any]:
         "kubeconfig": {"kind": "Config"},
         "engine": {
             "name": "sshuttle", "port": 20023, "bypass": ["172.30.0.2:6443"],
-            "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False,
+            "only": [], "also": [], "never": [], "hosts": {}, "splitNames": False, "localNames": [],
         },
         "volumes": {"live": False, "copies": {}},
         "inbound": {"expose": [], "toPod": [], "fromPod": [], "host": []},

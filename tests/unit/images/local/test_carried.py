@@ -12,6 +12,7 @@ ENGINE = {
     "never": ["192.0.2.0/24", "192.0.2.9"],
     "hosts": {"local.corp": ["192.0.2.9"]},
     "splitNames": True,
+    "localNames": ["Cache", "cache.shop_default"],
 }
 
 
@@ -26,6 +27,7 @@ def test_configure_is_read() -> None:
         never=(ip_network("192.0.2.0/24"), ip_network("192.0.2.9/32")),
         hosts={"local.corp": ("192.0.2.9",)},
         split_names=True,
+        local_names=frozenset({"cache", "cache.shop_default"}),
     )
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supervisor import netns, outside, protocol
-from supervisor.carried import Carried, networks
+from supervisor import netns, outside, protocol, questions
+from supervisor.carried import Carried, Wanted, networks
 from supervisor.outside import Outside, OutsideError
 from supervisor.protocol import Configure
+
+from tests.unit.images.local.test_questions import query
 
 SetProgram = Callable[[str, str], Path]
 INFO = {
@@ -70,9 +72,54 @@ def test_never_alone_leaves_the_resolver_as_it_is(program: SetProgram, configure
 
 
 def test_the_pods_name_server_must_be_carried() -> None:
-    outside.check_nameservers(["10.96.0.10"], networks("10.97.0.0/16"))
+    outside.check_nameservers(["10.96.0.10"], Wanted(never=networks("10.97.0.0/16")))
     with pytest.raises(OutsideError, match=r"--never-proxy 10\.96\.0\.0/16 covers the pod's name server 10\.96\.0\.10"):
-        outside.check_nameservers(["10.96.0.10"], networks("10.96.0.0/16"))
+        outside.check_nameservers(["10.96.0.10"], Wanted(never=networks("10.96.0.0/16")))
+
+
+def test_a_compose_network_that_covers_it_is_named_as_what_it_is() -> None:
+    wanted = Wanted(never=networks("10.96.0.0/16"), local_names=frozenset({"cache"}))
+    with pytest.raises(
+        OutsideError, match=r"the Compose network 10\.96\.0\.0/16 covers the pod's name server"
+    ) as raised:
+        outside.check_nameservers(["10.96.0.10"], wanted)
+    assert "ipam" in raised.value.detail
+
+
+def test_the_names_of_a_compose_project_are_dockers(
+    program: SetProgram, configure: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.11\noptions ndots:0\n")
+    found = Outside()
+    wanted = parsed(
+        configure, never=["172.20.0.0/16"], hosts={"db.corp": ["10.9.0.1"]}, localNames=["cache", "cache.shop_default"]
+    )
+    found.configured(wanted.engine.outside)
+    assert asyncio.run(found.linked(wanted, INFO)) == Carried(never=networks("172.20.0.0/16"))
+    assert found.carried.takes(ip_address("10.9.0.1")), "a name in the hosts file may be anywhere"
+    assert found.resembled(INFO) == {
+        "podIP": "10.244.0.7",
+        "resolvConf": "nameserver 127.0.53.1\noptions ndots:5\nsearch compose.tpbox shop.svc.cluster.local\n",
+        "hosts": "10.9.0.1\tdb.corp\n127.0.0.1\tlocalhost\n",
+    }
+    assert found.choose("cache") == ["127.0.0.11"]
+    assert found.choose("3.0.20.172.in-addr.arpa") == ["127.0.0.11"]
+    assert found.choose("cache.shop.svc.cluster.local") == ["10.96.0.10"]
+    asked: list[tuple[str, str]] = []
+
+    async def ask(server: str, message: bytes) -> bytes:
+        asked.append((server, questions.name(message)))
+        return questions.failure(message)
+
+    answer = asyncio.run(found.answer(query("web.compose.tpbox"), ask))
+    assert (answer[3] & 15, asked) == (questions.NO_SUCH_NAME, [])
+    asyncio.run(found.answer(query("cache.compose.tpbox"), ask))
+    asyncio.run(found.answer(query("web.shop.svc.cluster.local"), ask))
+    assert asked == [*[("127.0.0.11", "cache")] * 2, ("10.96.0.10", "web.shop.svc.cluster.local")]
+
+
+def test_a_resolv_conf_without_a_search_list_gets_one() -> None:
+    assert outside.with_domain("nameserver 10.96.0.10\n") == "nameserver 10.96.0.10\nsearch compose.tpbox\n"
 
 
 @pytest.mark.parametrize(

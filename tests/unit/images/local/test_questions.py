@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 from supervisor import questions
-from supervisor.carried import Carried, networks
+from supervisor.carried import Carried, Wanted, networks
 from supervisor.questions import Split
 
 RESOLV_CONF = (
@@ -49,7 +49,8 @@ def test_a_failure_has_the_question_and_nothing_else() -> None:
 
 
 def split(resolv_conf: str = RESOLV_CONF) -> Split:
-    return Split.of(resolv_conf, ["db.corp."], Carried(only=networks("10.96.0.0/16", "fd00:1::/64")))
+    wanted = Wanted(also=("db.corp.",), split_names=True)
+    return Split.of(resolv_conf, wanted, Carried(only=networks("10.96.0.0/16", "fd00:1::/64")))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,31 @@ def test_the_clusters_domain_is_known_from_the_search_list() -> None:
     services = split("search shop.svc.k8s.example\n")
     assert services.is_the_pods("kubernetes.default.svc.k8s.example")
     assert not services.is_the_pods("example")
+
+
+@pytest.mark.parametrize(
+    ("name", "pods"),
+    [
+        ("cache", False),
+        ("cache.shop_default", False),
+        ("web.cache", True),
+        ("cache.shop", True),
+        ("cache.shop.svc.cluster.local", True),
+        ("example.com", True),
+        ("", True),
+        ("3.0.20.172.in-addr.arpa", False),
+        ("10.0.96.10.in-addr.arpa", True),
+    ],
+)
+def test_of_local_names_alone_all_others_are_the_pods(name: str, pods: bool) -> None:
+    wanted = Wanted(local_names=frozenset({"cache", "cache.shop_default"}))
+    assert Split.of(RESOLV_CONF, wanted, Carried(never=networks("172.20.0.0/16"))).is_the_pods(name) is pods
+
+
+def test_an_answer_of_our_own_keeps_the_question() -> None:
+    asked = query("web")
+    found = questions.answer(asked, questions.NO_SUCH_NAME)
+    assert found == b"\xbe\xef\x81\x83" + b"\0\1" + bytes(6) + asked[12:21]
 
 
 def test_a_pod_without_a_search_list() -> None:

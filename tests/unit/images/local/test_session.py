@@ -14,6 +14,8 @@ from supervisor import inbound, listeners, resolver, session
 from supervisor.host import Host
 from supervisor.volumes import Volumes
 
+from tests.unit.images.local.test_questions import query
+
 SetProgram = Callable[[str, str], Path]
 ENGINES = ("netstack", "sshuttle")
 
@@ -107,8 +109,11 @@ def test_with_only_cluster_names_are_split_and_what_the_pod_knows_is_closed_off(
     configure["engine"] |= {"only": ["10.96.0.0/16"], "splitNames": True}
     serving = asyncio.Event()
 
-    async def serve(choose: Callable[[str], list[str]]) -> None:
-        assert choose("web.shop.svc.cluster.local") == ["10.96.0.10"]
+    async def serve(answer: resolver.Answer) -> None:
+        async def ask(server: str, _: bytes) -> bytes:
+            return server.encode()
+
+        assert await answer(query("web.shop.svc.cluster.local"), ask) == b"10.96.0.10"
         serving.set()
         await asyncio.Event().wait()
 

@@ -1,14 +1,13 @@
 """Moves mounts from one container into another: `python3 -I /opt/tpbox move`, in a container with the host's pids.
 
     → {"event": "ready"}
-    {"command": "take", "pid": 4242, "mounts": [{"source": "/run/tpbox/root/d", "target": "/d", "readOnly": false}]}
-    → {"event": "taken"}
-    {"command": "put", "pid": 4343}
-    → {"event": "put"}
+    {"command": "move", "from": 4242, "to": 4343,
+     "mounts": [{"source": "/run/tpbox/root/d", "target": "/d", "readOnly": false}]}
+    → {"event": "moved"}
 
-`pid` is a process of the container, as the host counts. What is taken is a copy of the mount that belongs to no mount
-namespace; when it has been put, only the second container has it: the host never sees it, and the kernel takes it away
-with the container. A failure is {"event": "failed", "message": …}, and ends it.
+`from` and `to` are processes of the containers, as the host counts. What is moved is a copy of the mount that belongs
+to no mount namespace; in the end only the second container has it: the host never sees it, and the kernel takes it away
+with the container. A failure is {"event": "failed", "message": …}. It serves until stdin ends.
 
 One thread: a process with several cannot change its mount namespace, setns(2).
 """
@@ -19,7 +18,8 @@ import ctypes
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from typing import IO, Any
 
 # Numbers of system calls, the same on every architecture: the C library of the image knows no wrappers for all of them.
@@ -50,43 +50,45 @@ def attributes(read_only: bool) -> int:
 
 
 class Mover:
-    """`proc` is a descriptor of the host's /proc, which no change of the mount namespace takes away."""
+    """`proc` is a descriptor of the host's /proc, which no change of the mount namespace takes away; `home` one of the
+    mover's own mount namespace."""
 
-    def __init__(self, proc: int) -> None:
+    def __init__(self, proc: int, home: int) -> None:
         self._proc = proc
-        self._taken: list[tuple[int, str]] = []
+        self._home = home
 
     def probe(self) -> None:
         """Does to itself what it will do to others. Raises OSError where it is not allowed."""
         self._enter("self")
         os.close(_take("/"))
 
-    def take(self, pid: int, mounts: Iterable[dict[str, Any]]) -> None:
-        """Raises OSError."""
-        self._enter(str(pid))
-        for mount in mounts:
-            descriptor = _take(mount["source"])
-            self._taken.append((descriptor, mount["target"]))
-            _set_attributes(descriptor, attributes(mount["readOnly"]), mount["target"])
-
-    def put(self, pid: int) -> None:
-        """In the order in which they were taken: one may lie within another. Raises OSError."""
-        self._enter(str(pid))
-        for descriptor, target in self._taken:
-            flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS
-            _call(MOVE_MOUNT, target, descriptor, b"", AT_FDCWD, os.fsencode(target), flags)
+    def move(self, source: int, target: int, mounts: Sequence[dict[str, Any]]) -> None:
+        """In the order of `mounts`: one may lie within another. Raises OSError."""
+        with ExitStack() as stack:
+            # A container that has ended would keep its mounts as long as somebody is in its namespace.
+            stack.callback(_join, self._home, "the mover's own mount namespace")
+            self._enter(str(source))
+            taken = []
+            for mount in mounts:
+                descriptor = _take(mount["source"])
+                stack.callback(os.close, descriptor)
+                _set_attributes(descriptor, attributes(mount["readOnly"]), mount["target"])
+                taken.append((descriptor, mount["target"]))
+            self._enter(str(target))
+            for descriptor, path in taken:
+                flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS
+                _call(MOVE_MOUNT, path, descriptor, b"", AT_FDCWD, os.fsencode(path), flags)
 
     def _enter(self, process: str) -> None:
         namespace = os.open(f"{process}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
         try:
-            if _libc.setns(namespace, CLONE_NEWNS) != 0:
-                raise _error(f"mount namespace of process {process}")
+            _join(namespace, f"mount namespace of process {process}")
         finally:
             os.close(namespace)
 
 
 def serve(commands: Iterable[str], answers: IO[str], mover: Mover) -> int:
-    """Answers each command until the mounts are put (returns 0) or something failed (returns 1)."""
+    """Answers each command until they end (returns 0); returns 1 where it can move nothing at all."""
 
     def say(event: str, **fields: str) -> None:
         answers.write(json.dumps({"event": event, **fields}) + "\n")
@@ -94,24 +96,34 @@ def serve(commands: Iterable[str], answers: IO[str], mover: Mover) -> int:
 
     try:
         mover.probe()
-        say("ready")
-        for line in commands:
-            command = json.loads(line)
-            if command["command"] == "put":
-                mover.put(command["pid"])
-                say("put")
-                return 0
-            mover.take(command["pid"], command["mounts"])
-            say("taken")
     except OSError as error:
         say("failed", message=str(error))
         return 1
+    say("ready")
+    for line in commands:
+        command = json.loads(line)
+        if command["command"] != "move":
+            say("failed", message=f"unknown command {command['command']!r}")
+            continue
+        try:
+            mover.move(command["from"], command["to"], command["mounts"])
+        except OSError as error:
+            say("failed", message=str(error))
+        else:
+            say("moved")
     return 0
 
 
 def main() -> int:
     """Serves stdin and stdout; returns the exit code."""
-    return serve(sys.stdin, sys.stdout, Mover(os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)))
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    return serve(sys.stdin, sys.stdout, Mover(proc, home))
+
+
+def _join(namespace: int, what: str) -> None:
+    if _libc.setns(namespace, CLONE_NEWNS) != 0:
+        raise _error(what)
 
 
 def _take(path: str) -> int:

@@ -27,8 +27,8 @@ class Wanted:
     """What `configure` says of it.
 
     `only`: nothing else is carried; empty: everything is. `also`: names whose addresses in the pod are carried too.
-    `hosts`: names that have these addresses, which `never` has as well. `split_names`: names outside the cluster are
-    the local resolver's.
+    `hosts`: names that have these addresses, wherever those are. `split_names`: names outside the cluster are the local
+    resolver's. `local_names` are its own in any case: those of a Compose project's networks.
     """
 
     only: tuple[Network, ...] = ()
@@ -36,6 +36,12 @@ class Wanted:
     never: tuple[Network, ...] = ()
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     split_names: bool = False
+    local_names: frozenset[str] = frozenset()
+
+    @property
+    def forwards(self) -> bool:
+        """Whether some names are the local resolver's, so that a forwarder has to choose."""
+        return self.split_names or bool(self.local_names)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ def parse_wanted(engine: Mapping[str, Any]) -> Wanted:
         never=networks(*engine["never"]),
         hosts=names,
         split_names=bool(engine["splitNames"]),
+        local_names=frozenset(str(name).lower() for name in engine["localNames"]),
     )
 
 

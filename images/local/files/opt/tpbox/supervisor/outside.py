@@ -22,11 +22,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from supervisor import children, link, netns, resolver
+from supervisor import children, link, localnames, netns, questions, resolver
 from supervisor.carried import Address, Carried, Network, Wanted
 from supervisor.children import CommandError
 from supervisor.protocol import Configure
 from supervisor.questions import Split
+from supervisor.resolver import Ask
 
 RESOLVE_TIMEOUT = 8.0  # seconds
 
@@ -59,39 +60,53 @@ class Outside:
             only=(*wanted.only, *self._pods, *also) if wanted.only else (),
             never=wanted.never,
             # Docker's own, on the loopback, needs no way out.
-            resolvers=tuple(r for r in self._resolvers if not r.is_loopback) if wanted.split_names else (),
+            resolvers=tuple(r for r in self._resolvers if not r.is_loopback) if wanted.forwards else (),
         )
 
     async def linked(self, configure: Configure, info: Mapping[str, Any]) -> Carried:
         """What is carried over the link that is up. Raises OutsideError."""
         wanted = configure.engine.outside
         self._nameservers = netns.nameservers(info["resolvConf"])
-        check_nameservers(self._nameservers, wanted.never)
+        check_nameservers(self._nameservers, wanted)
         self._pods = own_networks([info["podIP"], *info.get("podIPs", ())], self._nameservers)
         if wanted.also:
             await self._resolve(wanted.also, [end.address for end in configure.engine.bypass])
         self.configured(wanted)
-        if wanted.split_names:
-            self._split = Split.of(info["resolvConf"], wanted.also, self.carried)
+        if wanted.forwards:
+            self._split = Split.of(info["resolvConf"], wanted, self.carried)
             self._splitting.set()
         return self.carried
 
     def resembled(self, info: Mapping[str, Any]) -> dict[str, Any]:
         """The pod's info with the resolver and hosts file that the process is to have."""
         named = {**self._also, **self._wanted.hosts}  # --never-proxy wins
-        resolv_conf = with_resolver(info["resolvConf"]) if self._wanted.split_names else info["resolvConf"]
+        resolv_conf = info["resolvConf"]
+        if self._wanted.local_names:
+            resolv_conf = with_domain(resolv_conf)
+        if self._wanted.forwards:
+            resolv_conf = with_resolver(resolv_conf)
         return {**info, "hosts": with_hosts(info["hosts"], named), "resolvConf": resolv_conf}
 
     async def work(self) -> NoReturn:
-        """Runs the forwarder, from the first link with split names on. Raises OutsideError."""
+        """Runs the forwarder, from the first link with local names on. Raises OutsideError."""
         await self._splitting.wait()
         try:
-            await resolver.serve(self.choose)
+            await resolver.serve(self.answer)
         except OSError as error:
             raise OutsideError(
-                f"--only-cluster: the helper cannot listen on {resolver.ADDRESS}:{resolver.PORT} of its loopback",
+                f"local names: the helper cannot listen on {resolver.ADDRESS}:{resolver.PORT} of its loopback",
                 str(error),
             ) from error
+
+    async def answer(self, query: bytes, ask: Ask) -> bytes:
+        """The answer to a query; `ask` asks one resolver."""
+
+        async def forward(query: bytes) -> bytes:
+            return await resolver.answered(query, self.choose, ask)
+
+        if not self._wanted.local_names:
+            return await forward(query)
+        return await localnames.answered(query, self._wanted.local_names, forward)
 
     def choose(self, name: str) -> Sequence[str]:
         """Who is asked for a name."""
@@ -131,10 +146,16 @@ def own_networks(pod_ips: Sequence[str], nameservers: Sequence[str]) -> tuple[Ne
     return tuple(ipaddress.ip_network(text) for text in dict.fromkeys((*pod_ips, *nameservers)) if _address(text))
 
 
-def check_nameservers(nameservers: Sequence[str], never: Sequence[Network]) -> None:
+def check_nameservers(nameservers: Sequence[str], wanted: Wanted) -> None:
     """Raises OutsideError where the process could not ask the pod's resolver."""
     for server in map(ipaddress.ip_address, nameservers):
-        for network in never:
+        for network in wanted.never:
+            if server in network and wanted.local_names:
+                raise OutsideError(
+                    f"the Compose network {network} covers the pod's name server {server}",
+                    "Give it a subnet that the cluster does not have, for instance: "
+                    "networks: {default: {ipam: {config: [{subnet: 172.31.250.0/24}]}}}",
+                )
             if server in network:
                 raise OutsideError(
                     f"--never-proxy {network} covers the pod's name server {server}",
@@ -172,6 +193,12 @@ def with_resolver(resolv_conf: str) -> str:
     """A resolv.conf with the forwarder as its one name server; search list and options stay."""
     lines = [line for line in resolv_conf.splitlines() if line.split()[:1] != ["nameserver"]]
     return "\n".join([f"nameserver {resolver.ADDRESS}", *lines, ""])
+
+
+def with_domain(resolv_conf: str) -> str:
+    """A resolv.conf whose search list begins with the domain of the local names."""
+    lines = [line for line in resolv_conf.splitlines() if line.split()[:1] not in (["search"], ["domain"])]
+    return "\n".join([*lines, " ".join(["search", localnames.DOMAIN, *questions.search(resolv_conf)]), ""])
 
 
 def with_hosts(hosts: str, named: Mapping[str, Sequence[str]]) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 from supervisor.carried import Wanted, parse_wanted
 
-PROTOCOL = 3
+PROTOCOL = 4
 ENGINES = ("netstack", "sshuttle")
 
 Emit = Callable[..., None]

@@ -1,25 +1,28 @@
 """Whose answer a question for a name is: the pod's resolver's, or the laptop's. Pure.
 
-    names = Split.of(info["resolvConf"], also=["db.corp"], carried=carried)
+    names = Split.of(info["resolvConf"], wanted, carried)
     names.is_the_pods(questions.name(message))
 
-Of a message (RFC 1035) only the question's name is read; all else passes through as it is.
+Of a message (RFC 1035) only the question is read; all else passes through as it is.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from supervisor.carried import Address, Carried
+from supervisor.carried import Address, Carried, Wanted
 
 HEADER = 12  # bytes
 LONGEST_LABEL, LONGEST_NAME = 63, 255  # bytes
 RESPONSE = 0x80  # QR, in the first byte of the flags
 KEPT_FLAGS = 0x79  # of that byte: opcode and RD
-SERVER_FAILURE = 0x82  # RA, and RCODE 2, in the second
+RECURSION_AVAILABLE = 0x80  # RA, in the second; its last four bits are the RCODE
+SUCCESS, SERVER_FAILURE, NO_SUCH_NAME, REFUSED = 0, 2, 3, 5
+
+ROOT = ""  # the domain of all names
 
 # A pod's search list holds NAMESPACE.svc.DOMAIN: the one place that tells a pod the cluster's domain.
 SERVICES = re.compile(r"[^.]+\.svc\.(?P<domain>.+)")
@@ -28,17 +31,24 @@ REVERSE_4, REVERSE_6 = ".in-addr.arpa", ".ip6.arpa"
 
 def name(message: bytes) -> str:
     """The name that a query asks for, in lower case and without the last dot. Raises ValueError when it is no query."""
-    return _question(message)[0]
+    return question(message)[0]
+
+
+def answer(query: bytes, code: int, records: Sequence[bytes] = (), flags: int = 0) -> bytes:
+    """An answer of our own, which has the question; `flags` are added to their first byte. Raises ValueError when it is
+    no query."""
+    end = question(query)[1]
+    header = bytes([RESPONSE | query[2] & KEPT_FLAGS | flags, RECURSION_AVAILABLE | code])
+    counts = b"\0\1" + len(records).to_bytes(2, "big") + bytes(4)
+    return query[:2] + header + counts + query[HEADER:end] + b"".join(records)
 
 
 def failure(query: bytes) -> bytes:
     """The answer SERVFAIL to a query. Raises ValueError when it is none."""
-    end = _question(query)[1]
-    flags = bytes([RESPONSE | query[2] & KEPT_FLAGS, SERVER_FAILURE])
-    return query[:2] + flags + b"\0\1" + bytes(6) + query[HEADER:end]
+    return answer(query, SERVER_FAILURE)
 
 
-def _question(message: bytes) -> tuple[str, int]:
+def question(message: bytes) -> tuple[str, int]:
     """The name of the first question, and where that question ends."""
     if len(message) < HEADER or message[2] & RESPONSE or message[4:6] != b"\0\1":
         raise ValueError("not a query with one question")
@@ -57,24 +67,27 @@ def _question(message: bytes) -> tuple[str, int]:
 @dataclass(frozen=True)
 class Split:
     """`domains`: these names and all below them are the pod's; `names`: these alone; `carried`: the names of these
-    addresses."""
+    addresses. `local` never are."""
 
     domains: frozenset[str]
     names: frozenset[str]
+    local: frozenset[str]
     carried: Carried
 
     @classmethod
-    def of(cls, resolv_conf: str, also: Iterable[str], carried: Carried) -> Split:
+    def of(cls, resolv_conf: str, wanted: Wanted, carried: Carried) -> Split:
         """`resolv_conf` is the pod's. Its whole search list counts: what the node's part of it adds to a name is meant
         for the pod's resolver."""
-        searched = search(resolv_conf)
-        clusters = [found["domain"] for domain in searched if (found := SERVICES.fullmatch(domain))]
-        return cls(frozenset([*searched, *clusters]), frozenset(map(_plain, also)), carried)
+        domains = [ROOT]
+        if wanted.split_names:
+            searched = search(resolv_conf)
+            domains = [*searched, *(found["domain"] for name in searched if (found := SERVICES.fullmatch(name)))]
+        return cls(frozenset(domains), frozenset(map(_plain, wanted.also)), wanted.local_names, carried)
 
     def is_the_pods(self, name: str) -> bool:
         if (address := reverse(name)) is not None:
             return self.carried.takes(address)
-        return name in self.names or _below(name, self.domains)
+        return name not in self.local and (name in self.names or _below(name, self.domains))
 
 
 def search(resolv_conf: str) -> list[str]:
@@ -104,4 +117,4 @@ def _plain(domain: str) -> str:
 
 def _below(name: str, domains: Collection[str]) -> bool:
     labels = name.split(".")
-    return any(".".join(labels[start:]) in domains for start in range(len(labels)))
+    return any(".".join(labels[start:]) in domains for start in range(len(labels) + 1))

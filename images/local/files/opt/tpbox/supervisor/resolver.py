@@ -1,10 +1,11 @@
 """A small DNS forwarder: each query goes on, unchanged, to one of the resolvers that are chosen for its name.
 
-    await resolver.serve(choose)          # choose("web.shop.svc.cluster.local") -> ["10.96.0.10"]
+    await resolver.serve(answer)          # answer(query, ask), made of
+    await resolver.answered(query, choose, ask)       # choose("web.shop.svc.cluster.local") -> ["10.96.0.10"]
 
-It runs with --only-cluster alone, where names outside the cluster are the laptop's resolver's. It keeps nothing: no
-cache, no answer of its own but SERVFAIL when no resolver has answered. UDP stays UDP and TCP stays TCP, so an answer
-that is cut off is asked for again by the client, as always.
+It runs where some names are a local resolver's: with --only-cluster, and in a Compose project, whose names `localnames`
+answers. It keeps nothing: no cache, no answer of its own but SERVFAIL when no resolver has answered. UDP stays UDP and
+TCP stays TCP, so an answer that is cut off is asked for again by the client, as always.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ LONGEST = 65535  # bytes of a message
 
 Choose = Callable[[str], Sequence[str]]
 Ask = Callable[[str, bytes], Awaitable[bytes]]
+Answer = Callable[[bytes, Ask], Awaitable[bytes]]
 
 
 class Bound:
@@ -61,7 +63,7 @@ class Bound:
             task.cancel()
 
 
-async def serve(choose: Choose) -> NoReturn:
+async def serve(answer: Answer) -> NoReturn:
     """Answers on ADDRESS until it is cancelled. Raises OSError when that cannot be listened on."""
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     datagrams.setblocking(False)
@@ -69,26 +71,26 @@ async def serve(choose: Choose) -> NoReturn:
         datagrams.bind((ADDRESS, PORT))
         with socket.create_server((ADDRESS, PORT), backlog=IN_FLIGHT) as listener:
             listener.setblocking(False)
-            await children.first_of(_datagrams(datagrams, choose), _connections(listener, choose))
+            await children.first_of(_datagrams(datagrams, answer), _connections(listener, answer))
     raise AssertionError("both go on for ever")
 
 
-async def _datagrams(served: socket.socket, choose: Choose) -> NoReturn:
+async def _datagrams(served: socket.socket, answer: Answer) -> NoReturn:
     loop, bound = asyncio.get_running_loop(), Bound()
     try:
         while True:
             query, client = await loop.sock_recvfrom(served, LONGEST)
 
             async def reply(query: bytes = query, client: object = client) -> None:
-                if answer := await answered(query, choose, ask_datagram):
-                    await loop.sock_sendto(served, answer, client)  # type: ignore[arg-type]
+                if found := await answer(query, ask_datagram):
+                    await loop.sock_sendto(served, found, client)  # type: ignore[arg-type]
 
             bound.start(reply)
     finally:
         bound.cancel()
 
 
-async def _connections(listener: socket.socket, choose: Choose) -> NoReturn:
+async def _connections(listener: socket.socket, answer: Answer) -> NoReturn:
     loop, bound = asyncio.get_running_loop(), Bound()
     try:
         while True:
@@ -97,10 +99,8 @@ async def _connections(listener: socket.socket, choose: Choose) -> NoReturn:
             async def converse(connection: socket.socket = connection) -> None:
                 reader, writer = await asyncio.open_connection(sock=connection)
                 with closing(writer):
-                    while (query := await _message(reader, IDLE)) and (
-                        answer := await answered(query, choose, ask_connection)
-                    ):
-                        writer.write(_framed(answer))
+                    while (query := await _message(reader, IDLE)) and (found := await answer(query, ask_connection)):
+                        writer.write(_framed(found))
                         await writer.drain()
 
             if not bound.start(converse):

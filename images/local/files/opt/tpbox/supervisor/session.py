@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from supervisor import children, engine, link, netns, protocol
 from supervisor.children import CommandError, EngineError
+from supervisor.health import Health
 from supervisor.host import Host
 from supervisor.inbound import Inbound
 from supervisor.link import Link, LinkError
@@ -165,6 +166,7 @@ async def serve(emit: Emit = protocol.emit) -> int:
         loop.add_signal_handler(signum, stopped.set)
     commands = asyncio.StreamReader(limit=children.LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    emit = Health(emit).emit
     volumes, host = Volumes(emit), Host(emit)
     session = Session(emit, volumes, host)
     emit("hello", protocol=protocol.PROTOCOL)
