@@ -45,6 +45,7 @@ def test_the_helper_is_the_spec_and_the_service_lives_in_its_network() -> None:
     assert written() == {
         "services": {
             "web-tpbox": {
+                "container_name": "tpbox-abcdefgh",
                 "image": "tpbox-local:0123",
                 "pull_policy": "never",
                 "command": ["stand"],
