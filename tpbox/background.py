@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tpbox import named, steps
+from tpbox import process, steps
 from tpbox.errors import TpboxError
 from tpbox.named import NamedSession, Start
 from tpbox.ui import Console
@@ -31,7 +31,7 @@ class Beginning:
     def __init__(self, session: NamedSession, start: Start, *, tied: bool = False) -> None:
         self._session = session
         session.make_folder()
-        words = named.spawn_words(start.words)
+        words = process.ours("tpbox", *start.words)
         self._reading, self._child = steps.spawn(words, session.log, start.folder, start.within(os.environ), tied=tied)
 
     def messages(self, console: Console) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,6 @@ import json
 import os
 import shutil
 import socket
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -170,11 +169,6 @@ class NamedSession:
 def every() -> list[NamedSession]:
     """All that are there, living or ended, by name."""
     return [NamedSession(path.name) for path in sorted(_all().iterdir()) if path.is_dir()]
-
-
-def spawn_words(words: tuple[str, ...]) -> list[str]:
-    """The command line of another tpbox."""
-    return [sys.executable, "-m", "tpbox", *words]
 
 
 def _all() -> Path:

@@ -11,15 +11,22 @@ from __future__ import annotations
 import logging
 import shlex
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from tpbox.errors import TpboxError
 
 log = logging.getLogger(__name__)
 
 TAIL_LINES = 5
+
+_RUN = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
+)
 
 
 class ProcessError(TpboxError):
@@ -31,6 +38,12 @@ class ProcessError(TpboxError):
         self.argv = list(argv)
         self.code = code
         self.tail = tail
+
+
+def ours(module: str, *words: str) -> list[str]:
+    """The command line of another process of ours. `-m` alone would look for modules in the user's folder first, where
+    something may be called as one of ours is; `-P` keeps it from that."""
+    return [sys.executable, "-P", "-c", _RUN, str(Path(__file__).parents[1]), module, *words]
 
 
 def run(

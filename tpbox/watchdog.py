@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from tpbox import state
+from tpbox import process, state
 from tpbox.errors import TpboxError
 
 
@@ -27,7 +27,7 @@ def watching(session: str) -> Iterator[None]:
         try:
             # A session of its own, or the terminal's Ctrl-C and hang-up would end it with the launcher.
             subprocess.Popen(
-                [sys.executable, "-m", "tpbox.watchdog", session],
+                process.ours("tpbox.watchdog", session),
                 stdin=reading, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         finally:

@@ -7,9 +7,9 @@ nothing, and gives back what was swapped after its grace time; with the next hel
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class ComposedSession(Session):
 
     def _write_environment(self) -> None:
         """For Compose, which reads it when it makes the service's container."""
-        rendered = envfile.render("compose", self.environment)
+        rendered = envfile.file(self.environment)  # Compose reads dotenv as it is meant
         for words in rendered.doubts():
             self.console.warn(words)
         state.write_private(environment_file(self.plan.request.session_name), rendered.text)
@@ -101,16 +101,17 @@ class ComposedSession(Session):
                 self.console.detail(error.message)
 
     def end_processes(self) -> None:
-        """Stops the service's containers, as Compose would. They stay: `docker compose down` removes them."""
-        with contextlib.ExitStack() as stack:
-            for container in self._apps():
-                stopping = threading.Thread(target=self.docker.stop, args=(container.name, STOP_WITHIN))
-                stopping.start()
-                stack.callback(stopping.join)
-
-    def _apps(self) -> list[Container]:
+        """Stops the service's containers, as Compose would, and removes them: without the session they have neither
+        network nor volumes. Raises DockerError."""
         labels = names.labels(names.Role.APP, self.plan.session)
-        return [container for container in self.docker.containers(labels) if container.state == "running"]
+        if found := self.docker.containers(labels):
+            with ThreadPoolExecutor(len(found)) as pool:
+                for _ in pool.map(self._end_process, found):
+                    pass
+
+    def _end_process(self, container: Container) -> None:
+        self.docker.stop(container.name, STOP_WITHIN)
+        self.docker.remove(container.name)
 
 
 def environment_file(session: str) -> Path:

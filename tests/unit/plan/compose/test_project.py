@@ -47,7 +47,7 @@ def test_names_are_those_of_the_shared_networks() -> None:
     )
     bare = {name for name in found.services[0].local_names if "." not in name}
     assert bare == {
-        *("web", "shop-web-1", "web-tpbox", "shop-web-tpbox-1", "cache", "the-cache", "c"),
+        *("web", "shop-web-1", "web-tpbox", "cache", "the-cache", "c"),
         *("three", "shop-three-1", "shop-three-2", "shop-three-3"),
     }
     assert {f"{name}.shop_default" for name in bare} == set(found.services[0].local_names) - bare
