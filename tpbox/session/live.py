@@ -16,8 +16,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +36,7 @@ from tpbox.plan.request import ProcessOptions
 from tpbox.plan.session import SessionPlan
 from tpbox.plan.volumes import Seen, own_targets
 from tpbox.session import outputs
+from tpbox.session.beside import beside
 from tpbox.session.outputs import Outputs
 from tpbox.session.place import Place
 from tpbox.session.process import ContainerProcess, Processes
@@ -256,27 +256,9 @@ class Session:
             swapping.give_back()
 
     def _pod_and_helper(self) -> tuple[ReadyPod, Control]:
-        with self._beside(self._start_pod) as pod, self.phases.phase("helper", "helper"):
+        with beside(self._start_pod, self._ending) as pod, self.phases.phase("helper", "helper"):
             control = self._start_helper()
         return pod.result(), control
-
-    @contextlib.contextmanager
-    def _beside(self, work: Callable[[], ReadyPod]) -> Iterator[Future[ReadyPod]]:
-        """Runs `work` in a thread. The thread has ended when the block is left, whatever happens: clean-up must not
-        run while something is still being made."""
-        pool = ThreadPoolExecutor(1, thread_name_prefix="pod")
-        future = pool.submit(work)
-        try:
-            yield future
-            while not future.done():  # in short waits, so that a signal is seen
-                with contextlib.suppress(TimeoutError):
-                    future.exception(timeout=0.1)
-        except BaseException:
-            self._ending.set()
-            raise
-        finally:
-            with signals.deferring():
-                pool.shutdown()
 
     def _start_pod(self) -> ReadyPod:
         with self.phases.phase("pod", f"proxy pod in {self.plan.facts.namespace}"):
