@@ -125,6 +125,7 @@ func TestAResetInTheMiddleOfAnUploadIsAReset(t *testing.T) {
 	to := serveTCP(t, pod4, func(conn *net.TCPConn) {
 		conn.Write(make([]byte, burst))
 		io.CopyN(io.Discard, conn, 1<<20)
+		waitForUnread(conn) // without, close(2) is an end
 	})
 	repeatedly(t, start(t, real), to, func(conn *gonet.TCPConn) {
 		written := make(chan error, 1)
