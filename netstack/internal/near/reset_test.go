@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	repeated = 200
+	repeated = 50
 	burst    = 200 << 10
 )
 
