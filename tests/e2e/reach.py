@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from tests.e2e import shop
 from tests.e2e.launcher import CLIENTS, Launcher, wait_for
 from tpbox.local import images
+from tpbox.local.docker import Docker
+from tpbox.local.embedded import Embedded
 
 FILTERED = "192.0.2.1"  # the node drops what pods send there (cluster/node)
 UDP, RESETTING, LISTENING, CLOSED = 9000, 8001, 8000, 81
@@ -140,7 +142,7 @@ def peer(namespace: str) -> Iterator[Peer]:
 
 
 def _manifests(namespace: str, name: str) -> list[dict[str, object]]:
-    image = images.find("images/proxy-pod", "tpbox-proxy-pod").reference  # a Python that is in the cluster
+    image = _python_in_the_cluster()
     metadata = {"name": name, "namespace": namespace, "labels": {"peer": name}}
     # The probe sends echoes, as a session's pod may.
     sysctls = [{"name": "net.ipv4.ping_group_range", "value": "0 2147483647"}]
@@ -163,6 +165,14 @@ def _manifests(namespace: str, name: str) -> list[dict[str, object]]:
             "spec": {"selector": {"peer": name}, "ports": ports},
         },
     ]
+
+
+def _python_in_the_cluster() -> str:
+    """The proxy pod's image, which a session before may have brought there."""
+    docker = Docker.connect()
+    image = images.ensure(docker, images.find("images/proxy-pod", "tpbox-proxy-pod"), progress=lambda _: None)
+    Embedded(docker).ensure_loaded(image, progress=lambda _: None)
+    return image
 
 
 def in_pod(found: Peer, targets: list[Target]) -> dict[str, Outcome]:
