@@ -61,8 +61,11 @@ folder, name, wanted = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 end = time.monotonic() + float(sys.argv[4])
 print("polls", flush=True)
 while time.monotonic() < end:
-    found = {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.is_file()}
-    if found[name] == wanted:
+    try:  # a ConfigMap's file is a link, for a moment to a folder that has gone: in a pod too
+        found = {path.name: path.read_text() for path in sorted(folder.iterdir()) if path.is_file()}
+    except FileNotFoundError:
+        continue
+    if found.get(name) == wanted:
         print("seen")
         break
 """
