@@ -105,6 +105,7 @@ class Session:
             kubeconfig=facts.kubeconfig,
             context=facts.context,
             namespace=facts.namespace,
+            name=self.plan.request.session_name,
             objects=[ObjectRef(kind, name) for kind, name in self.plan.objects()],
         )
 
@@ -218,7 +219,7 @@ class Session:
 
     def end_processes(self) -> None:
         """Tells the processes to end, and waits until those who ran them have seen it."""
-        for process in self.processes.all():
+        for process in self.processes.close():
             process.signal(signal.SIGTERM)
         deadline = time.monotonic() + TERM_PATIENCE + LEFT_TO_KILL
         while self.processes.all() and time.monotonic() < deadline:
