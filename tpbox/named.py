@@ -216,7 +216,7 @@ def ended() -> list[NamedSession]:
     found = []
     for session in every():
         with contextlib.suppress(TpboxError):
-            if not session.alive() and session.plan() is None:
+            if not session.alive() and session.start() and session.plan() is None:  # without a start it begins just now
                 found.append(session)
     return found
 

@@ -155,7 +155,8 @@ class Session:
 
     def process(self, options: ProcessOptions, console: Console) -> ContainerProcess:
         """A process of a named session, in a container of its own; it is not created yet."""
-        made = self.plan.process(options, names.of(self.plan.session, f"app-{secrets.token_hex(3)}"))
+        name = options.name or names.of(self.plan.session, f"app-{secrets.token_hex(3)}")
+        made = self.plan.process(options, name)
         return self._process(made, self.environment_of(options, console), console)
 
     def _process(self, made: ProcessPlan, environment: Mapping[str, str], console: Console) -> ContainerProcess:

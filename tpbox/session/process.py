@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tpbox.errors import TpboxError
+from tpbox.errors import TpboxError, UsageError
 from tpbox.local import app
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
@@ -74,9 +74,14 @@ class Processes:
         self._adding = threading.Lock()
 
     def add(self, process: ContainerProcess) -> None:
-        """Before it is created: what is here is removed with the session. Raises TpboxError after close()."""
+        """Before it is created: what is here is removed with the session.
+
+        Raises TpboxError after close(), and when one of that name is there, which would be removed in its place.
+        """
         with self._adding:
             self.check()
+            if process.plan.name in self._there:
+                raise UsageError(f"--name {process.plan.name}: a process of the session has it")
             self._there[process.plan.name] = process
 
     def check(self) -> None:
