@@ -62,7 +62,7 @@ def test_row_40_a_session_stays_and_exec_starts_within_a_second(fresh: Named) ->
     rounds = []
     while len(rounds) < 3 and (not rounds or statistics.median(rounds[-1]) >= WITHIN):  # others use the machine too
         rounds.append([fresh.exec("--", "true").ok().seconds for _ in range(10)])
-    print(rounds)
+    print(rounds)  # noqa: T201
     assert statistics.median(rounds[-1]) < WITHIN, rounds
     with fresh.start("--", *server(80)[3:]) as running:
         wait_replicas(namespace, "deployment/web", 0)
