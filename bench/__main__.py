@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tpbox.errors import TpboxError
 
 ENGINES = ("netstack", "sshuttle")
 STALL_SECONDS = 8
+EXECS = 10  # in a row
 
 
 def main() -> int:
@@ -102,7 +104,16 @@ def _startup(namespace: str, sessions: int) -> dict[str, float]:
             started.end()
             reports.append(json.loads(started.report.read_text()))
     _say("start-up")
-    return measures.startup(reports, seconds)
+    return measures.startup(reports, seconds) | {"exec": _exec(namespace)}
+
+
+def _exec(namespace: str) -> float:
+    """The median of ten `tpbox exec` in a row, in milliseconds; one before them is not counted."""
+    with paths.named(namespace) as execute:
+        execute()
+        seconds = [execute() for _ in range(EXECS)]
+    _say("exec")
+    return statistics.median(seconds) * 1000
 
 
 def _under_load(namespace: str, used: dict[str, float]) -> Results:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path as File
@@ -135,6 +135,23 @@ def session(name: str, namespace: str, *options: str) -> Iterator[Started]:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             process.wait(END_LIMIT)
+
+
+@contextmanager
+def named(namespace: str) -> Iterator[Callable[[], float]]:
+    """A session that stays. What it yields runs a process in it, and returns the seconds to its end. Raises BenchError."""
+    name, tpbox = f"bench-{secrets.token_hex(3)}", (sys.executable, "-m", "tpbox", "--quiet")
+
+    def execute() -> float:
+        began = time.monotonic()
+        run(*tpbox, "exec", name, "--", "true")
+        return time.monotonic() - began
+
+    run(*tpbox, "up", name, "--context=tpbox", f"--namespace={namespace}", f"--image={IMAGE}", timeout=START_LIMIT)
+    try:
+        yield execute
+    finally:
+        run(*tpbox, "down", name, timeout=END_LIMIT)
 
 
 def _runs(process: subprocess.Popen[Any], out: File, words: File) -> bool:

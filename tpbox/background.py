@@ -9,15 +9,16 @@ A session is ended by a signal and not by its socket: that works whichever versi
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from tpbox import process, steps
-from tpbox.errors import TpboxError
+from tpbox import process, signals, steps
+from tpbox.errors import InterruptedSession, TpboxError
 from tpbox.named import NamedSession, Start
 from tpbox.ui import Console
 
@@ -30,6 +31,11 @@ class Beginning:
 
     def __init__(self, session: NamedSession, start: Start, *, tied: bool = False) -> None:
         self._session = session
+        if not Path(start.folder).is_dir():
+            raise TpboxError(
+                f"session '{session.name}' was started in folder {start.folder}, which is gone",
+                hint=f"Start it anew: tpbox up {session.name} …",
+            )
         session.make_folder()
         words = process.ours("tpbox", *start.words)
         self._reading, self._child = steps.spawn(words, session.log, start.folder, start.within(os.environ), tied=tied)
@@ -54,28 +60,33 @@ class Beginning:
 def begin(session: NamedSession, start: Start, console: Console) -> None:
     """Starts the session, says its steps, and returns when it is up. Raises TpboxError.
 
-    An interrupt ends the session, and is raised when that has ended.
+    A signal that would end us ends the session, and InterruptedSession is raised when that has ended; after a second
+    one it is not waited for.
     """
-    beginning = Beginning(session, start)
-    try:
-        for _ in beginning.messages(console):
-            pass
-    except KeyboardInterrupt:
-        beginning.cancel()
-        with contextlib.suppress(TpboxError):
-            for _ in beginning.messages(console):
-                pass
-        raise
+    with signals.interrupting():
+        beginning = Beginning(session, start)
+        try:
+            _wait(beginning, console)
+        except InterruptedSession:
+            beginning.cancel()
+            with contextlib.suppress(TpboxError):  # what it ends with; or a second signal
+                _wait(beginning, console)
+            raise
+
+
+def _wait(beginning: Beginning, console: Console) -> None:
+    for _ in beginning.messages(console):
+        pass
 
 
 def end(session: NamedSession, console: Console) -> None:
     """Ends it, with what it says meanwhile, and waits for it. Raises TpboxError when it does not end."""
-    with session.log.open(errors="replace") as log:
+    told = False
+    with _log(session) as log:
         log.seek(0, os.SEEK_END)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(session.pid(), signal.SIGTERM)
         deadline = time.monotonic() + END_WITHIN
         while session.alive():
+            told = told or _tell_to_end(session)
             if time.monotonic() > deadline:
                 raise TpboxError(
                     f"session '{session.name}' (pid {session.pid()}) has not ended within {END_WITHIN} s",
@@ -87,14 +98,26 @@ def end(session: NamedSession, console: Console) -> None:
         _say(log.read(), console)
 
 
-def followed(log: Path, session: NamedSession) -> Iterator[str]:
-    """What is written to the log from now on, until the session has ended."""
-    with log.open(errors="replace") as file:
-        file.seek(0, os.SEEK_END)
-        while session.alive():
-            time.sleep(POLL)
-            yield file.read()
-        yield file.read()
+def _tell_to_end(session: NamedSession) -> bool:
+    """Returns whether it was told: one that begins is not known yet."""
+    pid = session.pid()
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    return bool(pid)
+
+
+def _log(session: NamedSession) -> IO[str]:
+    """Of one in the foreground there is none."""
+    return session.log.open(errors="replace") if session.log.exists() else io.StringIO()
+
+
+def followed(log: IO[str], session: NamedSession) -> Iterator[str]:
+    """What is written to the log behind what was read of it, until the session has ended."""
+    while session.alive():
+        time.sleep(POLL)
+        yield log.read()
+    yield log.read()
 
 
 def _say(lines: str, console: Console) -> None:

@@ -20,6 +20,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,27 +57,35 @@ def docker_environment() -> dict[str, str]:
 
 def execute(name: NamedSession, options: ProcessOptions, console: Console) -> int:
     """Runs a process in a session, in the foreground, and returns its exit code. Raises TpboxError."""
-    with _connected(name) as stream:
-        _send(stream, {"exec": to_json(options), "folder": str(Path.cwd())})
-        with contextlib.suppress(ConnectionError):
-            for message in steps.replayed(stream, console):
-                if "exit" in message:
-                    return int(message["exit"])
-                _send(stream, {"ended": _run(stream, **message["run"])})
+    with _connected(name) as door, contextlib.suppress(ConnectionError):
+        door.send({"exec": to_json(options), "folder": str(Path.cwd())})
+        for message in steps.replayed(door.lines, console):
+            if "exit" in message:
+                return int(message["exit"])
+            door.send({"ended": _run(door, **message["run"])})
     raise TpboxError(f"session '{name.name}' ended under it", detail=name.last_words(), hint=f"tpbox logs {name.name}")
 
 
-def _run(stream: IO[str], container: str, tty: bool, docker: dict[str, str]) -> int:
+@dataclass(frozen=True)
+class _Door:
+    connection: socket.socket
+    lines: IO[str]
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _run(door: _Door, container: str, tty: bool, docker: dict[str, str]) -> int:
     def on_signal(number: int) -> None:
         with contextlib.suppress(OSError):  # the session has gone, and the container with it
-            _send(stream, {"signal": number})
+            door.send({"signal": number})
 
     others = {name: value for name, value in os.environ.items() if not name.startswith(DOCKER)}
     return terminal.attach(terminal.docker_start(container), tty=tty, on_signal=on_signal, env={**others, **docker})
 
 
 @contextlib.contextmanager
-def _connected(name: NamedSession) -> Iterator[IO[str]]:
+def _connected(name: NamedSession) -> Iterator[_Door]:
     """Raises TpboxError when the session is not there, or is of another version."""
     if not name.alive():
         raise name.missing()
@@ -85,23 +94,32 @@ def _connected(name: NamedSession) -> Iterator[IO[str]]:
             with contextlib.chdir(name.folder):
                 connection.connect(SOCKET)
         except OSError as error:
-            raise TpboxError(
-                f"session '{name.name}' does not answer: it is beginning, or ending",
-                detail=name.last_words(),
-                hint=f"What it says: tpbox logs {name.name}",
-            ) from error
+            raise _silent(name) from error
         connection.settimeout(GREETED_WITHIN)
-        with connection.makefile("rw") as stream:
-            _check_greeting(name, stream)
+        with connection.makefile("r") as lines:
+            _check_greeting(name, lines)
             connection.settimeout(None)
-            yield stream
+            yield _Door(connection, lines)
 
 
-def _check_greeting(name: NamedSession, stream: IO[str]) -> None:
+def _silent(name: NamedSession) -> TpboxError:
+    return TpboxError(
+        f"session '{name.name}' does not answer: it is beginning, or ending",
+        detail=name.last_words(),
+        hint=f"What it says: tpbox logs {name.name}",
+    )
+
+
+def _check_greeting(name: NamedSession, lines: IO[str]) -> None:
     try:
-        greeting: Any = json.loads(stream.readline())
-    except (OSError, ValueError):
-        greeting = None
+        line = lines.readline()
+    except OSError as error:  # TimeoutError is one
+        raise _silent(name) from error
+    if not line:
+        raise _silent(name)
+    greeting: Any = None
+    with contextlib.suppress(ValueError):
+        greeting = json.loads(line)
     if greeting != GREETING:
         version = greeting.get("tpbox") if isinstance(greeting, dict) else None
         raise TpboxError(
@@ -109,8 +127,3 @@ def _check_greeting(name: NamedSession, stream: IO[str]) -> None:
             f"{__version__})",
             hint=f"tpbox restart {name.name}",
         )
-
-
-def _send(stream: IO[str], message: dict[str, Any]) -> None:
-    stream.write(json.dumps(message) + "\n")
-    stream.flush()

@@ -7,7 +7,8 @@
     name.start()                             # how it was started, also after its end
 
 A folder each, 0700: `start.json` how it was started, `pid`, `log` what it says, `socket` where it listens, `lock`.
-The lock tells whether it lives: the kernel lets go of it however its holder ends.
+The lock tells whether it lives: the kernel lets go of it however its holder ends. Who only looks takes it shared, for a
+moment: those who look do not see each other, and the session itself tries for a while.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +30,8 @@ from tpbox import state
 from tpbox.errors import TpboxError, UsageError
 
 TAIL = 2000  # bytes of the log in which its last words are looked for
+LOOKED_AT = 1.0  # seconds in which somebody who looks at the lock has let go of it
+POLL = 0.02  # seconds
 # What of the environment decides where a session lives.
 KEPT = ("KUBECONFIG", "TPBOX_POD_IMAGE", "TPBOX_HELPER_IMAGE")
 DOCKER = "DOCKER_"
@@ -69,33 +73,37 @@ class NamedSession:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """This process is the session. Raises UsageError when another one is."""
-        self.make_folder()
-        descriptor = self._lock()
+        descriptor = self._taken_lock()
         try:
-            if descriptor is None:
-                raise self.taken()
-            state.write_private(self.folder / "pid", f"{os.getpid()}\n")
+            state.write_private(self.folder / "pid", f"{os.getpid()} {state.process_start(os.getpid())}\n")
             yield
         finally:
-            if descriptor is not None:
-                os.close(descriptor)
+            os.close(descriptor)
 
     def alive(self) -> bool:
         """Whether a process holds it. Raises TpboxError when that cannot be known here."""
-        if not self.folder.exists():
-            return False
-        self.check_mine()
-        descriptor = self._lock()
-        if descriptor is None:
-            return True
-        os.close(descriptor)
+        with contextlib.suppress(FileNotFoundError):  # it was removed just now
+            if self.folder.exists():
+                self.check_mine()
+                if (descriptor := self._lock(fcntl.LOCK_SH)) is None:
+                    return True
+                os.close(descriptor)
         return False
 
     def pid(self) -> int:
-        """The process that holds it, or held it last; 0 when none is known."""
+        """The process that holds it; 0 when none is known."""
         with contextlib.suppress(OSError, ValueError):
-            return int((self.folder / "pid").read_text())
+            pid, _, start = (self.folder / "pid").read_text().strip().partition(" ")
+            if state.process_start(int(pid)) == start:  # else of one that has ended: the number may be anybody's now
+                return int(pid)
         return 0
+
+    def take_log(self) -> None:
+        """What this process says goes to the log from now on; what an earlier session has said goes."""
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        for standard in (1, 2):
+            os.dup2(descriptor, standard)
+        os.close(descriptor)
 
     def save(self, start: Start) -> None:
         state.write_private(self.folder / "start.json", json.dumps(dataclasses.asdict(start)) + "\n")
@@ -104,7 +112,8 @@ class NamedSession:
         """None when there is no such session, or nothing that can be read of it."""
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             data = json.loads((self.folder / "start.json").read_text())
-            return Start(**{**data, "words": tuple(data["words"])})
+            known = {field.name: data[field.name] for field in dataclasses.fields(Start) if field.name in data}
+            return Start(**{**known, "words": tuple(data["words"])})
         return None
 
     def save_plan(self, planned: Mapping[str, Any]) -> None:
@@ -143,7 +152,7 @@ class NamedSession:
     def missing(self) -> UsageError:
         """Why nothing can be done in it: it never was, or has ended."""
         if not self.folder.exists():
-            others = [other.name for other in every() if other.alive()]
+            others = [other.name for other in living()]
             hint = f"There is: {', '.join(others)}" if others else f"Start it: tpbox up {self.name} --swap deploy/web"
             return UsageError(f"there is no session '{self.name}'", hint=hint)
         return UsageError(
@@ -153,22 +162,63 @@ class NamedSession:
         )
 
     def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """What is left of it; one that lives stays."""
+        with contextlib.suppress(UsageError), self.held():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _lock(self) -> int | None:
-        """A descriptor that holds the lock; None when another process does."""
+    def _taken_lock(self) -> int:
+        """A descriptor that holds the lock. Raises UsageError when another process does."""
+        deadline = time.monotonic() + LOOKED_AT
+        while True:
+            self.make_folder()
+            with contextlib.suppress(FileNotFoundError):  # it was removed just now
+                descriptor = self._lock(fcntl.LOCK_EX)
+                if descriptor is not None and self._is_the_lock(descriptor):
+                    return descriptor
+                if descriptor is not None:
+                    os.close(descriptor)
+            if time.monotonic() > deadline:
+                raise self.taken()
+            time.sleep(POLL)
+
+    def _lock(self, kind: int) -> int | None:
+        """A descriptor that holds the lock; None when another process does. Raises FileNotFoundError."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return None
         return descriptor
 
+    def _is_the_lock(self, descriptor: int) -> bool:
+        """Else its folder was removed while we took it, and the next one finds another file."""
+        return os.path.samestat(os.fstat(descriptor), (self.folder / "lock").stat())
+
 
 def every() -> list[NamedSession]:
     """All that are there, living or ended, by name."""
     return [NamedSession(path.name) for path in sorted(_all().iterdir()) if path.is_dir()]
+
+
+def living() -> list[NamedSession]:
+    """Those that live; of another user's or host's it cannot be known."""
+    found = []
+    for session in every():
+        with contextlib.suppress(TpboxError):
+            if session.alive():
+                found.append(session)
+    return found
+
+
+def ended() -> list[NamedSession]:
+    """Those of which something is left; not those of `tpbox compose`, whose override names their files until `down`."""
+    found = []
+    for session in every():
+        with contextlib.suppress(TpboxError):
+            if not session.alive() and session.start() and session.plan() is None:  # without a start it begins just now
+                found.append(session)
+    return found
 
 
 def _all() -> Path:

@@ -71,6 +71,7 @@ class SessionRecord:
     created: str = ""
     objects: list[ObjectRef] = field(default_factory=list)
     version: int = VERSION
+    name: str = ""  # of `tpbox up`
 
     def __post_init__(self) -> None:
         self.pid_start = self.pid_start or process_start(self.pid)
@@ -188,6 +189,7 @@ def _to_json(record: SessionRecord) -> dict[str, Any]:
 
 
 def _from_json(data: dict[str, Any]) -> SessionRecord:
+    data = {"name": "", **data}  # records of older versions have none
     fields = {f.name: data[_KEYS.get(f.name, f.name)] for f in dataclasses.fields(SessionRecord)}
     fields["objects"] = [ObjectRef(o["kind"], o["name"]) for o in fields["objects"]]
     return SessionRecord(**fields)

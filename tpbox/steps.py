@@ -37,7 +37,7 @@ def spawn(
     With `tied` its stdin is a pipe of ours, which the kernel closes when we end.
     """
     reading, writing = os.pipe()
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         child = subprocess.Popen(
             words, stdin=subprocess.PIPE if tied else subprocess.DEVNULL, stdout=descriptor, stderr=descriptor,
@@ -168,7 +168,10 @@ def replayed(reading: IO[str], console: Console) -> Iterator[dict[str, Any]]:
     with contextlib.ExitStack() as stack:
         running: dict[str, contextlib.ExitStack] = {}
         for line in reading:
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:  # an interrupt has cut a line in two
+                continue
             [(kind, value)] = message.items()
             if kind in SAID:
                 getattr(console, kind)(value)

@@ -218,6 +218,7 @@ def test_each_shell_gets_its_script(tpbox: Launcher, shell: str) -> None:
         ("tpbox run --context tpbox -n {namespace}", {"{namespace}"}),
         ("tpbox run --context tpbox -n {namespace} --like deploy/w", {"deploy/web", "deploy/worker"}),
         ("tpbox run --context tpbox -n {namespace} --like sts/", {"sts/cache"}),
+        ("tpbox run --context tpbox -n {namespace} --swap deploy/web : s", {"sidecar"}),  # as bash splits it
         ("tpbox --progress js", {"json"}),
         ("tpbox run --context tpbox -n no-such-place --like deploy/", set()),
     ],
@@ -255,6 +256,9 @@ def test_images_are_built_and_listed(tpbox: Launcher) -> None:
     assert [image.partition(":")[0] for image in built] == ["tpbox-local", "tpbox-proxy-pod"]
     assert all(image in listed for image in built)
     assert "not built" not in listed
+    found = json.loads(tpbox("images", "list", "--output", "json").ok().text)
+    assert [image["image"] for image in found] == built
+    assert all(image["built"] and image["bytes"] > 1_000_000 for image in found)
 
 
 def test_the_proxy_pods_image_is_pushed_and_the_option_that_names_it_printed(

@@ -37,7 +37,17 @@ def test_the_format_is_the_documented_one() -> None:
         "version": 1, "session": "abcdefgh", "owner": "ann@desk", "pid": 7, "pidStart": "9", "bootId": "b",
         "host": "desk", "created": "2026-11-22T10:00:00Z", "dockerHost": "unix:///d.sock", "kubeconfig": "/k",
         "context": "dev", "namespace": "shop", "target": "new pod", "objects": [{"kind": "job", "name": "j"}],
+        "name": "",
     }  # fmt: skip
+
+
+def test_a_record_of_a_version_without_names_is_read() -> None:
+    made = record()
+    made.save()
+    data = json.loads(made.path.read_text())
+    del data["name"]
+    made.path.write_text(json.dumps(data))
+    assert state.records() == [made]
 
 
 def test_this_process_is_alive_and_one_that_ended_is_not() -> None:

@@ -1,11 +1,11 @@
-"""What a shell completes behind --context, -n and --like. Never an error, and no longer than a second on the network:
-the user is waiting for a key to do something."""
+"""What a shell completes behind --context, -n, --like, --swap and as the name of a session. Never an error, and no
+longer than a second on the network: the user is waiting for a key to do something."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tpbox.cluster.api import Api
 
 LIMIT = 1.0  # seconds for the API server's answer
+SESSION = "tpbox.session"  # in click's meta: the session that `tpbox exec` names first
 KINDS = {"deploy": "deployments", "sts": "statefulsets", "rs": "replicasets", "pod": "pods"}
 
 
@@ -35,25 +36,45 @@ def namespaces(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[
 
 
 def workloads(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
-    """`deploy/web` and the like; without a kind the deployments, and the kinds."""
-    kind, slash, _name = incomplete.rpartition("/")
+    """`deploy/web` and the like; without a kind the deployments, and the kinds; behind `deploy/web:` its containers."""
+    kind, slash, name = incomplete.rpartition("/")
     plural = KINDS.get(kind or "deploy")
 
     def look(api: Api) -> list[str]:
         namespace = ctx.params.get("namespace") or api.namespace
         group = "/api/v1" if plural == "pods" else "/apis/apps/v1"
         items = api.get(f"{group}/namespaces/{namespace}/{plural}")["items"]
+        if ":" in name:
+            return _containers(items, f"{kind}{slash}", name.partition(":")[0])
         return [f"{kind or 'deploy'}/{item['metadata']['name']}" for item in items]
 
     found = _asked(ctx, look) if plural else []
+    if ":" in name:
+        return _beginning(incomplete, found)
     return _beginning(incomplete, found if slash else [*found, *(f"{kind}/" for kind in KINDS if kind != "deploy")])
 
 
+def _containers(items: Iterable[Mapping[str, Any]], prefix: str, workload: str) -> list[str]:
+    """`deploy/web:app`, for each container that the workload's pods have."""
+    specs = [item["spec"] for item in items if item["metadata"]["name"] == workload]
+    pods = [spec.get("template", {}).get("spec", spec) for spec in specs]
+    return [f"{prefix}{workload}:{container['name']}" for pod in pods for container in pod["containers"]]
+
+
 def sessions(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    """The named sessions of this machine."""
+    """The named sessions of this machine, living or ended."""
     from tpbox import named
 
     return _beginning(incomplete, within(LIMIT, lambda: [session.name for session in named.every()]))
+
+
+def living_sessions(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Those that a process can be started in, where none is named yet."""
+    from tpbox import named
+
+    if ctx.params.get("words") or SESSION in ctx.meta:
+        return []
+    return _beginning(incomplete, within(LIMIT, lambda: [session.name for session in named.living()]))
 
 
 def within(seconds: float, look: Callable[[], list[str]]) -> list[str]:

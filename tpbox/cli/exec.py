@@ -16,14 +16,14 @@ class _NameFirst(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args and not args[0].startswith("-"):
-            ctx.meta["tpbox.session"], args = args[0], args[1:]
+            ctx.meta[completions.SESSION], args = args[0], args[1:]
         return super().parse_args(ctx, args)
 
 
 @click.command("exec", cls=_NameFirst, context_settings={"allow_interspersed_args": False})
 @options.add([options.IMAGE, options.PUBLISH, *options.PROCESS, *options.ENVIRONMENT, docker_options.passed_on])
 @click.argument(
-    "words", nargs=-1, type=click.UNPROCESSED, metavar="NAME COMMAND...", shell_complete=completions.sessions
+    "words", nargs=-1, type=click.UNPROCESSED, metavar="NAME COMMAND...", shell_complete=completions.living_sessions
 )
 @click.pass_context
 def exec_(ctx: click.Context, /, words: tuple[str, ...], **chosen: Any) -> int:
@@ -49,7 +49,7 @@ def exec_(ctx: click.Context, /, words: tuple[str, ...], **chosen: Any) -> int:
 
 def _split(ctx: click.Context, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """NAME, and COMMAND without the `--` that may stand before it. Raises UsageError."""
-    name = ctx.meta.get("tpbox.session")
+    name = ctx.meta.get(completions.SESSION)
     if name is None:
         name, *rest = words or ("",)
         words = tuple(rest[1:] if rest[:1] == ["--"] else rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -30,16 +31,24 @@ def images() -> None:
 
 
 @images.command("list")
-def list_() -> None:
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def list_(output: str) -> None:
     """Show the images of this version, and whether they are built."""
     from tpbox.local import images as own
     from tpbox.local.docker import Docker
 
     docker = Docker.connect()
+    sizes = {}
     for folder, repository in (HELPER, POD):
         reference = own.find(folder, repository).reference
         found = docker.image(reference)
-        click.echo(f"{reference:<32}  " + (f"{found['Size'] / 1e6:.0f} MB" if found else "not built yet"))
+        sizes[reference] = found["Size"] if found else None
+    if output == "json":
+        shown = [{"image": image, "built": size is not None, "bytes": size} for image, size in sizes.items()]
+        click.echo(json.dumps(shown, indent=1))
+        return
+    for image, size in sizes.items():
+        click.echo(f"{image:<32}  " + ("not built yet" if size is None else f"{size / 1e6:.0f} MB"))
 
 
 @images.command()

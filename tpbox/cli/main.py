@@ -113,6 +113,8 @@ def run(argv: Sequence[str], console: Console) -> int:
 
     Raises TpboxError.
     """
+    if "_TPBOX_COMPLETE" in os.environ:
+        importlib.import_module("tpbox.cli.completion")  # it knows how bash splits words
     try:
         result = root.main(args=list(argv), prog_name="tpbox", standalone_mode=False, obj=console)
     except click.exceptions.Abort as error:

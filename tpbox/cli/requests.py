@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tpbox import names
 from tpbox.cli import docker_options, options
 from tpbox.errors import UsageError
 from tpbox.plan.request import (
@@ -58,6 +59,8 @@ def process(
     """A process in a session. `with_modes`: how the pod's volumes are seen may be said with it."""
     if chosen["tty"] and not os.isatty(0):
         raise UsageError("-t: the standard input is not a terminal", hint="Leave -t out.")
+    if chosen["name"].startswith(names.of("")):
+        raise UsageError(f"--name {chosen['name']}: names that begin so are tpbox's own", hint="Choose another name.")
     ours, dockers = parse_volumes(chosen["volume"])
     if ours and not with_modes:
         path, mode = next(iter(ours.items()))

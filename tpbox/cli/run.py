@@ -59,7 +59,7 @@ def run(ctx: click.Context, /, command: tuple[str, ...], **chosen: Any) -> int:
     default="",
     metavar="NAME",
     help="In this session, which tpbox up has started.",
-    shell_complete=completions.sessions,
+    shell_complete=completions.living_sessions,
 )
 @click.pass_context
 def shell(ctx: click.Context, /, **chosen: Any) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tpbox import names, state
+from tpbox import named, names, state
 from tpbox.errors import EXIT_TPBOX, TpboxError
 from tpbox.plan.lease import seconds_words
 from tpbox.ui import Console
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 # Of --output json, besides session, state and objects.
 UNKNOWN = (
-    "owner", "host", "target", "context", "namespace", "since", "pid", "pod", "helper", "link", "reconnects", "exposed",
-    "renewedSecondsAgo",
+    "name", "owner", "host", "target", "context", "namespace", "since", "pid", "pod", "helper", "link", "reconnects",
+    "exposed", "renewedSecondsAgo",
 )  # fmt: skip
-COLUMNS = ("SESSION", "STATE", "TARGET", "NAMESPACE", "SINCE", "POD", "HELPER", "LINK", "RECONNECTS", "PORTS")
+COLUMNS = ("SESSION", "NAME", "STATE", "TARGET", "NAMESPACE", "SINCE", "POD", "HELPER", "LINK", "RECONNECTS", "PORTS")
 
 
 @click.command()
@@ -70,7 +70,10 @@ def cleanup(
     context: str,
     namespace: str,
 ) -> int:
-    """Give back what dead sessions swapped and remove what they left, here and in the cluster."""
+    """Give back what dead sessions swapped and remove what they left, here and in the cluster.
+
+    Sessions with a name that have ended are forgotten: their logs, and how to restart them.
+    """
     from tpbox import sweep
 
     console: Console = ctx.obj
@@ -85,7 +88,12 @@ def cleanup(
         for failure in [] if dry_run else sweep.remove(one, docker, lambda record: _api(record, api), click.echo):
             failed = True
             console.warn(f"{failure.step}: {failure.error.message}")
-    if not chosen:
+    folders = [] if session else named.ended()
+    for folder in folders:
+        click.echo(f"{'would forget' if dry_run else 'forgetting'} session {folder.name}, which has ended")
+        if not dry_run:
+            folder.remove()
+    if not chosen and not folders:
         click.echo("nothing to remove")
     return EXIT_TPBOX if failed else 0
 
@@ -131,6 +139,7 @@ def _as_json(found: Found, api: Api | None) -> dict[str, Any]:
     if record := found.record:
         helpers = [o.name for o in record.objects if (o.kind, o.name) == ("container", names.of(record.session))]
         shown |= {
+            "name": record.name or None,
             "owner": record.owner,
             "host": record.host,
             "target": record.target,

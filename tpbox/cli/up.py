@@ -10,7 +10,7 @@ import click
 
 from tpbox import background, named, steps
 from tpbox.cli import completions, options, requests
-from tpbox.errors import TpboxError, UsageError
+from tpbox.errors import InterruptedSession, TpboxError, UsageError
 from tpbox.named import NamedSession, Start
 from tpbox.plan.request import SessionRequest, parse_session_name
 from tpbox.ui import Console
@@ -53,7 +53,11 @@ def up(ctx: click.Context, /, name: str, foreground: bool, **chosen: Any) -> int
         raise session.taken()
     if foreground:
         return _hold(session, request, console, outputs, _words(ctx))
-    background.begin(session, Start.here(_words(ctx)), console)
+    try:
+        background.begin(session, Start.here(_words(ctx)), console)
+    except InterruptedSession:
+        session.remove()
+        raise
     console.say(f"session {name} is up; it stays until: tpbox down {name}")
     return 0
 
@@ -73,6 +77,10 @@ def _hold(
 
     try:
         with session.held():
+            if isinstance(console, steps.RelayedConsole):
+                session.take_log()
+            else:
+                session.log.unlink(missing_ok=True)
             session.save(Start.here(words))
             return sessions.run(request, console, outputs, lambda live: held.hold(live, session, ready))
     except TpboxError as error:
@@ -147,11 +155,13 @@ def logs(name: str, follow: bool, tail: int | None) -> None:
     """Print what session NAME has said, also after its end."""
     session = NamedSession(parse_session_name(name))
     if not session.log.exists():
+        if session.alive():
+            raise UsageError(f"session '{name}' is held in the foreground", hint="What it says is at its terminal.")
         raise session.missing()
-    lines = session.log.read_text(errors="replace").splitlines(keepends=True)
-    click.echo("".join(lines if tail is None else lines[len(lines) - tail :]), nl=False)
-    if follow:
-        for text in background.followed(session.log, session):
+    with session.log.open(errors="replace") as log:
+        lines = log.readlines()
+        click.echo("".join(lines[-tail:] if tail else lines if tail is None else ()), nl=False)
+        for text in background.followed(log, session) if follow else ():
             click.echo(text, nl=False)
 
 

@@ -56,7 +56,11 @@ def _open(session: Session, name: NamedSession) -> Iterator[None]:
     """Within, somebody answers at the socket."""
     with door.listen(name) as listener:
         threading.Thread(target=_accept, args=(session, listener), name="door", daemon=True).start()
-        yield
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # who is in accept() keeps a socket that is only closed
 
 
 def _accept(session: Session, listener: socket.socket) -> None:
@@ -68,8 +72,8 @@ def _accept(session: Session, listener: socket.socket) -> None:
 
 def _serve(session: Session, connection: socket.socket) -> None:
     """One conversation, to its end."""
-    with connection, connection.makefile("r") as commands, connection.makefile("w") as answers:
-        console = RelayedConsole(session.console, answers)
+    with connection, connection.makefile("r") as commands:
+        console = RelayedConsole(session.console, connection.makefile("w"))
         try:
             if console.tell(**door.GREETING) and (line := commands.readline()):
                 request = json.loads(line)
@@ -77,10 +81,12 @@ def _serve(session: Session, connection: socket.socket) -> None:
                 console.tell(exit=_execute(session, options, request["folder"], commands, console))
         except TpboxError as error:
             console.error(error)
-        except OSError:
+        except ConnectionError:
             pass  # whoever asked has gone
         except Exception as error:  # a fault of ours must not end the session
             console.error(TpboxError(f"{type(error).__name__}: {error}", hint="This is a fault in tpbox."))
+        finally:
+            console.let_go()
 
 
 def _execute(
@@ -91,6 +97,7 @@ def _execute(
     process = session.process(options, console)
     try:
         process.create(folder)
+        session.processes.check()  # one that was not there yet has not heard a signal
         with process.moving():
             console.tell(run={"container": process.plan.name, "tty": options.tty, "docker": door.docker_environment()})
             ended = _converse(process, commands)

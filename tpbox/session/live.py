@@ -105,6 +105,7 @@ class Session:
             kubeconfig=facts.kubeconfig,
             context=facts.context,
             namespace=facts.namespace,
+            name=self.plan.request.session_name,
             objects=[ObjectRef(kind, name) for kind, name in self.plan.objects()],
         )
 
@@ -154,7 +155,8 @@ class Session:
 
     def process(self, options: ProcessOptions, console: Console) -> ContainerProcess:
         """A process of a named session, in a container of its own; it is not created yet."""
-        made = self.plan.process(options, names.of(self.plan.session, f"app-{secrets.token_hex(3)}"))
+        name = options.name or names.of(self.plan.session, f"app-{secrets.token_hex(3)}")
+        made = self.plan.process(options, name)
         return self._process(made, self.environment_of(options, console), console)
 
     def _process(self, made: ProcessPlan, environment: Mapping[str, str], console: Console) -> ContainerProcess:
@@ -218,7 +220,7 @@ class Session:
 
     def end_processes(self) -> None:
         """Tells the processes to end, and waits until those who ran them have seen it."""
-        for process in self.processes.all():
+        for process in self.processes.close():
             process.signal(signal.SIGTERM)
         deadline = time.monotonic() + TERM_PATIENCE + LEFT_TO_KILL
         while self.processes.all() and time.monotonic() < deadline:

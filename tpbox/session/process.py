@@ -12,9 +12,11 @@ A native process will have these four, too: the session knows nothing else of it
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tpbox.errors import TpboxError, UsageError
 from tpbox.local import app
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
@@ -68,10 +70,30 @@ class Processes:
 
     def __init__(self) -> None:
         self._there: dict[str, ContainerProcess] = {}
+        self._closed = False
+        self._adding = threading.Lock()
 
     def add(self, process: ContainerProcess) -> None:
-        """Before it is created: what is here is removed with the session."""
-        self._there[process.plan.name] = process
+        """Before it is created: what is here is removed with the session.
+
+        Raises TpboxError after close(), and when one of that name is there, which would be removed in its place.
+        """
+        with self._adding:
+            self.check()
+            if process.plan.name in self._there:
+                raise UsageError(f"--name {process.plan.name}: a process of the session has it")
+            self._there[process.plan.name] = process
+
+    def check(self) -> None:
+        """Raises TpboxError after close()."""
+        if self._closed:
+            raise TpboxError("the session is ending")
+
+    def close(self) -> list[ContainerProcess]:
+        """No more may come; returns those that are there."""
+        with self._adding:
+            self._closed = True
+            return self.all()
 
     def all(self) -> list[ContainerProcess]:
         return list(self._there.values())

@@ -13,6 +13,7 @@ from tpbox.cli.main import run
 from tpbox.cluster.api import Api
 from tpbox.errors import DockerError, UsageError
 from tpbox.local.docker import Docker
+from tpbox.named import NamedSession, Start
 from tpbox.plan.guard import Guard
 from tpbox.plan.request import WorkloadRef
 from tpbox.plan.swap import SwapRecord
@@ -46,7 +47,7 @@ def living() -> SessionRecord:
     objects += [ObjectRef("container", "tpbox-aaaaaaaa-app"), ObjectRef("lease", "tpbox-swap-deployments-web")]
     made = SessionRecord(
         "aaaaaaaa", "ann@desk", "swap deployments/web", "unix:///d", "/k", "dev", "shop",
-        created="2026-11-22T09:00:00Z", objects=objects,
+        created="2026-11-22T09:00:00Z", objects=objects, name="dev",
     )  # fmt: skip
     made.save()
     return made
@@ -85,13 +86,13 @@ def test_the_table_has_what_the_launcher_wrote_and_what_the_leases_tell(
     lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert cells == [
-        ["SESSION", "STATE", "TARGET", "NAMESPACE", "SINCE", "POD", "HELPER", "LINK", "RECONNECTS", "PORTS"],
+        ["SESSION", "NAME", "STATE", "TARGET", "NAMESPACE", "SINCE", "POD", "HELPER", "LINK", "RECONNECTS", "PORTS"],
         [
-            "aaaaaaaa", "running", "swap deployments/web", "shop", "2026-11-22T09:00:00Z", "pod-1", "tpbox-aaaaaaaa",
-            "up", "2", "8080:80, 9000:9000 (closed)",
+            "aaaaaaaa", "dev", "running", "swap deployments/web", "shop", "2026-11-22T09:00:00Z", "pod-1",
+            "tpbox-aaaaaaaa", "up", "2", "8080:80, 9000:9000 (closed)",
         ],
         [
-            "bbbbbbbb", "running", "swap deployments/web", "shop", "2026-11-22T09:57:00Z", "-", "-",
+            "bbbbbbbb", "-", "running", "swap deployments/web", "shop", "2026-11-22T09:57:00Z", "-", "-",
             "renewed 4 s ago", "-", "-",
         ],
     ]  # fmt: skip
@@ -105,14 +106,14 @@ def test_json_has_the_same_and_null_for_what_is_not_known(
     LiveState("aaaaaaaa", link="down", exposed=(Exposed(8080, 80, True),)).save()
     here, there = shown(capsys)
     assert here == {
-        "session": "aaaaaaaa", "state": "running", "owner": "ann@desk", "host": record.host,
+        "session": "aaaaaaaa", "name": "dev", "state": "running", "owner": "ann@desk", "host": record.host,
         "target": "swap deployments/web", "context": "dev", "namespace": "shop", "since": "2026-11-22T09:00:00Z",
         "pid": record.pid, "pod": None, "helper": "tpbox-aaaaaaaa", "link": "down", "reconnects": 0,
         "exposed": [{"local": 8080, "remote": 80, "listening": True}], "renewedSecondsAgo": None,
         "objects": [{"kind": o.kind, "name": o.name} for o in record.objects],
     }  # fmt: skip
     assert there == {
-        "session": "bbbbbbbb", "state": "dead", "owner": names.owner(), "host": None,
+        "session": "bbbbbbbb", "name": None, "state": "dead", "owner": names.owner(), "host": None,
         "target": "swap deployments/web", "context": "dev", "namespace": "shop", "since": "2026-11-22T09:57:00Z",
         "pid": None, "pod": None, "helper": None, "link": None, "reconnects": None, "exposed": None,
         "renewedSecondsAgo": 99, "objects": [],
@@ -159,3 +160,23 @@ def test_cleanup_that_fails_says_what_is_left(cluster: FakeCluster) -> None:
     cluster.forbidden.add("PUT /scale")
     said = tpbox("cleanup", code=125)
     assert "warning: swap of deployments/web: may not PUT" in said
+
+
+def test_cleanup_forgets_named_sessions_that_have_ended(
+    cluster: FakeCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = NamedSession("dev")
+    session.make_folder()
+    session.save(Start(("up", "dev"), "/"))
+    living()
+    tpbox("cleanup", "--session", "aaaaaaaa", "--all", "--dry-run")
+    assert "dev" not in capsys.readouterr().out
+    tpbox("cleanup", "--dry-run")
+    with session.held():
+        tpbox("cleanup")
+    assert session.folder.exists()
+    tpbox("cleanup")
+    assert not session.folder.exists()
+    assert capsys.readouterr().out.splitlines() == [
+        "would forget session dev, which has ended", "nothing to remove", "forgetting session dev, which has ended",
+    ]  # fmt: skip
