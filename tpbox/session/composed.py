@@ -20,7 +20,6 @@ from tpbox.cluster.swap import SwappedError
 from tpbox.errors import TpboxError
 from tpbox.local import helper
 from tpbox.local.docker import Container
-from tpbox.named import NamedSession
 from tpbox.plan import envfile
 from tpbox.session.live import ENGINE_TIMEOUT, HELLO_TIMEOUT, LINK_TIMEOUT, Session
 from tpbox.tunnel.control import Control
@@ -37,6 +36,7 @@ class ComposedSession(Session):
 
     def _start_helper(self) -> Control:
         self.volumes = helper.prepared(self.docker, self.plan, self.images.helper, self.stack.push)
+        self.stack.push("the service's environment", self._forget_environment)
         self.stack.push("the service's containers", self.end_processes)
         self.outputs.on_planned(self._planned())
         control = self._adopted()
@@ -72,7 +72,17 @@ class ComposedSession(Session):
         rendered = envfile.file(self.environment)  # Compose reads dotenv as it is meant
         for words in rendered.doubts():
             self.console.warn(words)
-        state.write_private(environment_file(self.plan.request.session_name), rendered.text)
+        state.write_private(self._env_file, rendered.text)
+
+    def _forget_environment(self) -> None:
+        """Compose still reads the file, whatever it is asked, until `tpbox compose` has removed the override."""
+        if self._env_file.exists():
+            state.write_private(self._env_file, "")
+
+    @property
+    def _env_file(self) -> Path:
+        assert self.plan.request.composed
+        return Path(self.plan.request.composed.env_file)
 
     def _planned(self) -> dict[str, Any]:
         """What the override says of this session, as JSON."""
@@ -81,7 +91,7 @@ class ComposedSession(Session):
             "session": self.plan.session,
             "helper": dataclasses.asdict(self.plan.helper(self.images.helper)),
             "app_labels": names.labels(names.Role.APP, self.plan.session, facts.owner),
-            "env_file": str(environment_file(self.plan.request.session_name)),
+            "env_file": str(self._env_file),
             "copies": self._copies(),
             "network": facts.server.network,
         }
@@ -162,8 +172,3 @@ class ComposedSession(Session):
     def _end_process(self, container: Container) -> None:
         self.docker.stop(container.name, STOP_WITHIN)
         self.docker.remove(container.name)
-
-
-def environment_file(session: str) -> Path:
-    """The pod's environment for Compose, 0600."""
-    return NamedSession(session).folder / "environment"
