@@ -112,7 +112,7 @@ class ComposedSession(Session):
         """Until the session ends. A helper that has given up is not waited for: the next one would as well."""
         said = ""
         while not self._ending.is_set():
-            if not self._gone.wait(RETRY):
+            if not self._gone.wait(RETRY) or self._ending.is_set():
                 continue
             if self.control and self.control.failure:
                 self._on_helper_end()
