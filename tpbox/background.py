@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ class Beginning:
     """A session that begins. With `tied` it ends with this process, however that ends."""
 
     def __init__(self, session: NamedSession, start: Start, *, tied: bool = False) -> None:
-        self._session = session
+        self.session = session
         if not Path(start.folder).is_dir():
             raise TpboxError(
                 f"session '{session.name}' was started in folder {start.folder}, which is gone",
@@ -47,14 +48,21 @@ class Beginning:
             if "up" in message:
                 return
         raise TpboxError(
-            f"session '{self._session.name}' ended while it began",
-            detail=self._session.last_words(),
-            hint=f"What it said: tpbox logs {self._session.name}",
+            f"session '{self.session.name}' ended while it began",
+            detail=self.session.last_words(),
+            hint=f"What it said: tpbox logs {self.session.name}",
         )
 
     def cancel(self) -> None:
         """It ends, and says so in messages()."""
         self._child.send_signal(signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Returns when it has ended. Raises TpboxError when it does not."""
+        try:
+            self._child.wait(END_WITHIN)
+        except subprocess.TimeoutExpired:
+            raise _stays(self.session) from None
 
 
 def begin(session: NamedSession, start: Start, console: Console) -> None:
@@ -88,14 +96,18 @@ def end(session: NamedSession, console: Console) -> None:
         while session.alive():
             told = told or _tell_to_end(session)
             if time.monotonic() > deadline:
-                raise TpboxError(
-                    f"session '{session.name}' (pid {session.pid()}) has not ended within {END_WITHIN} s",
-                    detail=session.last_words(),
-                    hint="Once more: tpbox down; what it leaves: tpbox cleanup",
-                )
+                raise _stays(session)
             time.sleep(POLL)
             _say(log.read(), console)
         _say(log.read(), console)
+
+
+def _stays(session: NamedSession) -> TpboxError:
+    return TpboxError(
+        f"session '{session.name}' (pid {session.pid()}) has not ended within {END_WITHIN} s",
+        detail=session.last_words(),
+        hint="Once more: tpbox down; what it leaves: tpbox cleanup",
+    )
 
 
 def _tell_to_end(session: NamedSession) -> bool:

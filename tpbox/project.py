@@ -1,9 +1,9 @@
 """A Compose project of which some services live in the cluster: sessions, override, and `docker compose` itself.
 
-    project = Project(compose, services, console)
-    project.begin(tied=False)                    # a session for each service with x-tpbox, and its helper
+    project = Project(compose, "shop", console)
+    project.begin(plan, wanted, tied=False)      # a session for each of these services, and its helper
     project.foreground("up", "--build")          # docker compose, with the override
-    project.end()
+    project.end(project.sessions())
 
 Each session is a named one, PROJECT-SERVICE, with a process of its own: `tpbox status`, `logs` and `exec` know them.
 """
@@ -14,16 +14,17 @@ import contextlib
 import dataclasses
 import json
 import queue
+import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tpbox import background, named, process, state
+from tpbox import background, named, process, signals, state
 from tpbox.background import Beginning
 from tpbox.errors import DockerError, TpboxError
 from tpbox.local.compose import Compose, own_words
@@ -36,78 +37,100 @@ from tpbox.steps import Prefixed
 from tpbox.ui import Console
 
 HELPERS_WITHIN = 120  # seconds for Compose to make networks and helpers
-REMOVED_WITHIN = 60
+UP_WITHIN = 180  # seconds from there until the sessions are up; what has to be built or pulled is there by then
+
+Told = queue.Queue[tuple[str, dict[str, Any] | TpboxError]]  # a service, and what its session says
 
 
 class Project:
-    """One project; `plan` has the services that are wanted, or None where only what is there counts."""
+    """One project on this machine. `override` is the file, whether it is there or not."""
 
-    def __init__(self, compose: Compose, name: str, plan: ComposePlan | None, console: Console) -> None:
+    def __init__(self, compose: Compose, name: str, console: Console) -> None:
         self._compose = compose
-        self._plan = plan
         self._console = console
         self.name = name
         self._folder = state.directory() / "compose" / name
         self.override = self._folder / "override.yaml"
         self._begun: list[NamedSession] = []
 
-    def begin(self, *, tied: bool) -> None:
-        """A session for each service of the plan, where there is none yet, with its helper, up. `tied`: they end with
+    def begin(self, plan: ComposePlan, wanted: Sequence[ClusterService], *, tied: bool) -> None:
+        """A session for each of these services, where there is none yet, with its helper, up. `tied`: they end with
         this process. Raises TpboxError; what was begun has ended then."""
-        assert self._plan
-        for warning in self._plan.warnings():
+        for warning in (warning for service in wanted for warning in service.warnings):
             self._console.warn(warning)
-        beginnings = {s.name: one for s in self._plan.services if (one := self._beginning(s, tied))}
+        beginnings: dict[str, Beginning] = {}
         try:
-            self._bring_up(self._plan, beginnings)
+            for service in wanted:
+                if one := self._beginning(service, tied):
+                    beginnings[service.name] = one
+            self._bring_up(plan, wanted, beginnings)
         except BaseException:
-            for one in beginnings.values():
-                one.cancel()
-            self.end(self._begun)
+            self._abandon(beginnings.values())
             raise
+        self._begun = [one.session for one in beginnings.values()]
+
+    def begun(self) -> list[NamedSession]:
+        """Those that begin() has begun; others were there."""
+        return self._begun
 
     def _beginning(self, service: ClusterService, tied: bool) -> Beginning | None:
-        """None where the session is there already, as it is wanted."""
+        """None where the session is there already, as it is wanted. Raises UsageError where it is somebody else's."""
         session = NamedSession(service.session)
-        composed = Composed(service.local_names, service.hosts, tied)
+        composed = Composed(service.local_names, service.hosts, tied, str(self._folder / f"{service.name}.env"))
         file = session.folder / "composed.json"
-        start = Start.here(("up", service.session, *service.words, "--composed", str(file)))
-        wanted = {**dataclasses.asdict(composed), "project": self.name}
+        words = ("up", service.session, *service.words, "--composed", str(file))
+        wanted = json.loads(json.dumps({**dataclasses.asdict(composed), "project": self.name}))
         if session.alive():
-            there, known = session.start(), _read(file)
-            if there and there.words == start.words and {**known, "attached": tied} == json.loads(json.dumps(wanted)):
+            start, known = session.start(), _read(file)
+            if known.get("project") != self.name:
+                raise session.taken()
+            if start and start.words == words and {**known, "attached": tied} == wanted:
                 return None
-            self._console.say(f"{service.name}: x-tpbox has changed: its session is begun anew")
-            background.end(session, self._console)
+            self._console.say(f"{service.name}: x-tpbox or its networks have changed: its session is begun anew")
+            background.end(session, Prefixed(self._console, f"{service.name}: "))
         session.make_folder()
         state.write_private(file, json.dumps(wanted) + "\n")
         # Compose looks for it whenever it reads the override; the session writes it.
-        state.write_private(session.folder / "environment", "")
-        self._begun.append(session)
+        state.write_private(Path(composed.env_file), "")
+        # Paths in x-tpbox are the project's, wherever its files were named from.
+        start = dataclasses.replace(Start.here(words), folder=str(self._compose.directory()))
         return Beginning(session, start, tied=tied)
 
-    def _bring_up(self, plan: ComposePlan, beginnings: Mapping[str, Beginning]) -> None:
+    def _bring_up(
+        self, plan: ComposePlan, wanted: Sequence[ClusterService], beginnings: Mapping[str, Beginning]
+    ) -> None:
         """Waits for the sessions' plans, has Compose make the helpers of them, and waits until all are up."""
-        told: queue.Queue[tuple[str, dict[str, Any] | TpboxError]] = queue.Queue()
+        told: Told = queue.Queue()
         for name, one in beginnings.items():
             console = Prefixed(self._console, f"{name}: ")
             threading.Thread(target=_follow, args=(name, one, console, told), name=name, daemon=True).start()
-        _wait(told, beginnings, "planned")
-        self._write_override(plan)
-        helpers = [service.helper for service in plan.services]
-        self._captured(HELPERS_WITHIN, "up", "--detach", "--no-deps", *helpers)
-        _wait(told, beginnings, "up")
+        _wait(told, beginnings, "planned", None)  # images may have to be built; a session that dies says so
+        self._write_override(plan, {service.name for service in wanted})
+        if wanted:
+            helpers = [service.helper for service in wanted]
+            self._captured(HELPERS_WITHIN, "up", "--detach", "--no-deps", *helpers)
+        _wait(told, beginnings, "up", UP_WITHIN)
 
-    def _write_override(self, plan: ComposePlan) -> None:
-        sessions = {}
-        for service in plan.services:
+    def _abandon(self, beginnings: Collection[Beginning]) -> None:
+        """They end, side by side."""
+        for one in beginnings:
+            one.cancel()
+        for one in beginnings:
+            one.wait()
+            one.session.remove()
+        self._tidy()
+
+    def _write_override(self, plan: ComposePlan, wanted: Collection[str]) -> None:
+        """With the services that are wanted, and those that have a session already."""
+        mine = {session.name for session in self.sessions() if session.alive()}
+        services = [service for service in plan.services if service.name in wanted or service.session in mine]
+        planned = {}
+        for service in services:
             known = NamedSession(service.session).plan()
             if known is None:
-                raise TpboxError(
-                    f"session '{service.session}' has not told what it is to be", hint="tpbox compose down"
-                )
-            sessions[service.name] = override.planned(known)
-        state.write_private(self.override, override.dump(override.override(plan, sessions)))
+                raise TpboxError(f"session '{service.session}' has not begun yet", hint="Once more, when it has.")
+            planned[service.name] = override.planned(known)
+        state.write_private(self.override, override.dump(override.override(plan.only(planned), planned)))
 
     def text(self) -> str:
         """The override as it is now. Raises TpboxError when there is none."""
@@ -122,63 +145,62 @@ class Project:
         """`docker compose`, with the override where there is one."""
         return self._compose.argv(*words, override=str(self.override) if self.override.exists() else "")
 
-    def foreground(self, *words: str) -> int:
-        """Runs `docker compose` with our terminal and returns its exit code. The terminal's Ctrl-C comes to both, and
-        is Compose's; SIGTERM and SIGHUP end the sessions first, so that nobody misses the services."""
-        child = subprocess.Popen(self.argv(*words))
+    def foreground(self, *words: str, ending: Sequence[NamedSession] = ()) -> int:
+        """Runs `docker compose` with our terminal and returns its exit code. SIGINT is Compose's; SIGTERM and SIGHUP
+        end the sessions of `ending` first, so that nobody misses the services."""
+        # A terminal's Ctrl-C comes to both of us, and Compose takes a second one for impatience.
+        told_by_us = not signals.of_terminal()
+        child = subprocess.Popen(self.argv(*words), process_group=0 if told_by_us else None)
+        first = threading.Thread(target=self._stop_and_terminate, args=(ending, child), daemon=True)
 
-        def end(number: int, _: FrameType | None) -> None:
-            if number != signal.SIGINT:
-                threading.Thread(target=self._end_before, args=(child,), daemon=True).start()
+        def hear(number: int, _: FrameType | None) -> None:
+            if number == signal.SIGINT:
+                if told_by_us:
+                    child.send_signal(signal.SIGINT)
+            elif first.ident is None:
+                first.start()
 
-        previous = {n: signal.signal(n, end) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        try:
+        with signals.handled_by(hear):
             code = child.wait()
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+        if first.ident is not None:
+            first.join()
         return 128 - code if code < 0 else code
 
-    def _end_before(self, child: subprocess.Popen[bytes]) -> None:
+    def _stop_and_terminate(self, sessions: Sequence[NamedSession], child: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(TpboxError):
-            self.end(self.sessions())
+            self._stop(sessions)
         child.terminate()
 
-    def sessions(self) -> list[NamedSession]:
-        """Those of this project, living or ended."""
-        return [one for one in named.every() if _read(one.folder / "composed.json").get("project") == self.name]
-
-    def begun(self) -> list[NamedSession]:
-        """Those that begin() has begun."""
-        return self._begun
+    def sessions(self, services: Collection[str] = ()) -> list[NamedSession]:
+        """Those of this project, living or ended; of these services, if some are named."""
+        mine = [one for one in named.every() if _read(one.folder / "composed.json").get("project") == self.name]
+        return [one for one in mine if not services or self._service(one) in services]
 
     def end(self, sessions: Sequence[NamedSession]) -> None:
-        """Ends sessions, side by side, and removes what Compose has made for them. Raises TpboxError."""
-        if not sessions:
-            return
-        services = [one.name.removeprefix(f"{self.name}-") for one in sessions]
-        with ThreadPoolExecutor(len(sessions)) as pool:
-            consoles = (Prefixed(self._console, f"{service}: ") for service in services)
-            for _ in pool.map(_end, sessions, consoles):
-                pass
-        if self.override.exists():
-            services += [f"{service}-tpbox" for service in services]
-            with contextlib.suppress(TpboxError):  # the containers carry the sessions' labels: cleanup finds them
-                self._captured(
-                    REMOVED_WITHIN,
-                    "rm",
-                    "--force",
-                    "--stop",
-                    "--volumes",
-                    *services,
-                    *(f"{service}-tpbox" for service in services),
-                )
+        """Ends sessions, with their containers; and the override with the last. Raises TpboxError."""
+        self._stop(sessions)
         for one in sessions:
             one.remove()
-        if not self.sessions():
-            self.override.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                self._folder.rmdir()
+        self._tidy()
+
+    def _stop(self, sessions: Sequence[NamedSession]) -> None:
+        if sessions:
+            with ThreadPoolExecutor(len(sessions)) as pool:
+                consoles = (Prefixed(self._console, f"{self._service(one)}: ") for one in sessions)
+                for _ in pool.map(_end, sessions, consoles):
+                    pass
+
+    def _tidy(self) -> None:
+        """Without sessions the override is of no use, and nor is the network that only it has."""
+        if self.sessions():
+            return
+        if self.override.exists() and override.OUTWARD in self.override.read_text():
+            with contextlib.suppress(ProcessError):
+                process.run(["docker", "network", "rm", f"{self.name}_{override.OUTWARD}"])
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _service(self, session: NamedSession) -> str:
+        return session.name.removeprefix(f"{self.name}-")
 
     def _captured(self, timeout: float, *words: str) -> None:
         argv = self.argv(*words)
@@ -188,9 +210,7 @@ class Project:
             raise DockerError(f"docker compose {words[0]} failed", detail=own_words(error.detail)) from error
 
 
-def _follow(
-    name: str, one: Beginning, console: Console, told: queue.Queue[tuple[str, dict[str, Any] | TpboxError]]
-) -> None:
+def _follow(name: str, one: Beginning, console: Console, told: Told) -> None:
     try:
         for message in one.messages(console):
             told.put((name, message))
@@ -198,13 +218,16 @@ def _follow(
         told.put((name, error))
 
 
-def _wait(
-    told: queue.Queue[tuple[str, dict[str, Any] | TpboxError]], beginnings: Mapping[str, Beginning], kind: str
-) -> None:
-    """Until each session has told this. Raises the first error that one tells."""
-    missing = set(beginnings)
+def _wait(told: Told, services: Collection[str], kind: str, timeout: float | None) -> None:
+    """Until the session of each service has told this. Raises the first error that one tells; also when a service says
+    nothing for `timeout` seconds."""
+    missing = set(services)
     while missing:
-        name, message = told.get()
+        try:
+            name, message = told.get(timeout=timeout)
+        except queue.Empty:
+            waiting = ", ".join(sorted(missing))
+            raise TpboxError(f"service {waiting}: its session is not up within {timeout:.0f} s") from None
         if isinstance(message, TpboxError):
             message.message = f"service {name}: {message.message}"
             raise message

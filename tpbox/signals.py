@@ -36,7 +36,7 @@ def interrupting() -> Iterator[None]:
         else:
             raise InterruptedSession(number)
 
-    with _handling(interrupt):
+    with handled_by(interrupt):
         yield
 
 
@@ -67,22 +67,37 @@ def shielded(say: Callable[[str], None]) -> Iterator[None]:
         else:
             os._exit(128 + number)
 
-    with _handling(count):
+    with handled_by(count):
         yield
 
 
 @contextlib.contextmanager
 def heard_by(event: threading.Event) -> Iterator[None]:
     """Within, such a signal sets the event, and nothing else."""
-    with _handling(lambda *_: event.set()):
+    with handled_by(lambda *_: event.set()):
         yield
 
 
 @contextlib.contextmanager
-def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Within, SIGINT, SIGTERM and SIGHUP call it."""
     previous = {number: signal.signal(number, handler) for number in ENDING}
     try:
         yield
     finally:
         for number, old in previous.items():
             signal.signal(number, old)
+
+
+def of_terminal() -> bool:
+    """Whether a terminal's Ctrl-C comes to us, and so to those whom we start."""
+    try:
+        descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)

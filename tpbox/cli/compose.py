@@ -12,6 +12,7 @@ from tpbox.ui import Console
 
 if TYPE_CHECKING:
     from tpbox.local.compose import Compose
+    from tpbox.plan.compose.project import ClusterService, ComposePlan
     from tpbox.project import Project
 
 # Options of `docker compose` itself, and of its commands, that have a value behind them.
@@ -21,6 +22,7 @@ _WITH_VALUE = {
     "up": ("-t", "--timeout", "--scale", "--attach", "--no-attach", "--exit-code-from", "--wait-timeout", "--pull"),
     "run": ("-e", "--env", "--env-from-file", "--entrypoint", "--name", "-p", "--publish", "-u", "--user", "-v",
             "--volume", "-w", "--workdir", "-l", "--label", "--cap-add", "--cap-drop", "--pull"),
+    "down": ("-t", "--timeout", "--rmi"),
 }  # fmt: skip
 _DETACHING = ("--detach", "--wait", "--no-start")
 _SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -68,7 +70,7 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def services(command: str, arguments: Sequence[str]) -> list[str]:
-    """The services that `up` or `run` names; of `run` it is one, with its program behind it."""
+    """The services that `up`, `run` or `down` names; of `run` it is one, with its program behind it."""
     found, words = [], iter(arguments)
     for word in words:
         if word in _WITH_VALUE[command]:
@@ -86,39 +88,40 @@ def detaches(arguments: Sequence[str]) -> bool:
 
 
 def _up(compose: Compose, words: Sequence[str], console: Console) -> int:
-    project = _planned(compose, words, console)
+    project, plan, wanted = _planned(compose, words, console)
     if detaches(words[1:]):
-        project.begin(tied=False)
+        project.begin(plan, wanted, tied=False)
         code = project.foreground(*words)
         if code != 0:
             project.end(project.begun())
         return code
-    project.begin(tied=True)
+    project.begin(plan, wanted, tied=True)
+    ending = project.sessions([service.name for service in wanted]) if wanted else []
     try:
-        return project.foreground(*words)
+        return project.foreground(*words, ending=ending)
     finally:
-        project.end(project.sessions())
+        project.end(ending)
 
 
 def _run(compose: Compose, words: Sequence[str], console: Console) -> int:
-    project = _planned(compose, words, console)
-    project.begin(tied=True)
+    project, plan, wanted = _planned(compose, words, console)
+    project.begin(plan, wanted, tied=True)
     try:
-        return project.foreground(*words)
+        return project.foreground(*words, ending=project.begun())
     finally:
         project.end(project.begun())
 
 
 def _hold(compose: Compose, words: Sequence[str], console: Console) -> int:
-    project = _planned(compose, ["up", *words[1:]], console)
-    project.begin(tied=False)
+    project, plan, wanted = _planned(compose, ["up", *words[1:]], console)
+    project.begin(plan, wanted, tied=False)
     console.say(f"held until tpbox compose down; for docker compose: -f {project.override}")
     return 0
 
 
 def _down(compose: Compose, words: Sequence[str], console: Console) -> int:
     project = _there(compose, console)
-    project.end(project.sessions())
+    project.end(project.sessions(services("down", words[1:])))
     return project.foreground(*words)
 
 
@@ -133,21 +136,26 @@ def _other(compose: Compose, words: Sequence[str], console: Console) -> int:
     return _there(compose, console).foreground(*words)
 
 
-def _planned(compose: Compose, words: Sequence[str], console: Console) -> Project:
-    """The project with the services that are wanted. Raises UsageError."""
+def _planned(
+    compose: Compose, words: Sequence[str], console: Console
+) -> tuple[Project, ComposePlan, list[ClusterService]]:
+    """The project, and those of its services in the cluster that are wanted. Raises UsageError."""
     from tpbox.plan.compose import project as planning
     from tpbox.project import Project
 
     command, *arguments = words
-    plan = planning.plan(compose.model(services(command, arguments)))
+    named, model = services(command, arguments), compose.model()
+    chosen = compose.model(named) if named else model
+    plan = planning.plan(planning.merged(model, chosen))
     planning.check_scale(plan, arguments)
-    return Project(compose, plan.project, plan, console)
+    wanted = plan.wanted(named if "--no-deps" in arguments and named else chosen.get("services") or {})
+    return Project(compose, plan.project, console), plan, wanted
 
 
 def _there(compose: Compose, console: Console) -> Project:
     from tpbox.project import Project
 
-    return Project(compose, compose.model()["name"], None, console)
+    return Project(compose, compose.model()["name"], console)
 
 
 _COMMANDS = {"up": _up, "run": _run, "hold": _hold, "down": _down, "config": _config}

@@ -78,6 +78,11 @@ class Compose:
         options = without_files(self.options) if override else self.options
         return ["docker", "compose", *options, *files, *(("-f", override) if override else ()), *words]
 
+    def directory(self) -> Path:
+        """The project's, to which paths in its files are relative. Raises UsageError when there is no file."""
+        given = [*values(self.options, "", "--project-directory")]
+        return (Path(given[-1]) if given else Path(self.files()[0]).parent).resolve()
+
     def files(self) -> tuple[str, ...]:
         """The project's Compose files. Raises UsageError when there is none."""
         return find_files(self.options, Path.cwd(), os.environ, read=_text)

@@ -263,6 +263,22 @@ class Docker:
         with _translated(f"stop container {name}"), contextlib.suppress(docker.errors.NotFound):
             self._client.api.stop(name, timeout=seconds)
 
+    def restart(self, name: str, seconds: int) -> None:
+        """`seconds` between SIGTERM and SIGKILL."""
+        with _translated(f"restart container {name}"), contextlib.suppress(docker.errors.NotFound):
+            self._client.api.restart(name, timeout=seconds)
+
+    def started(self, name: str) -> str:
+        """When a container was last started; later is greater. "" when there is no such container."""
+        return str(((self.inspect(name) or {}).get("State") or {}).get("StartedAt", "")).rstrip("Z")
+
+    def sharing_network(self, name: str) -> list[str]:
+        """The running containers whose network namespace is this container's."""
+        mode = f"container:{(self.inspect(name) or {}).get('Id')}"
+        with _translated("list containers"):
+            found = self._client.api.containers()
+        return [_sparse_name(c) for c in found if (c.get("HostConfig") or {}).get("NetworkMode") == mode]
+
     def kill(self, name: str, signal: int) -> bool:
         """Sends a signal to a container's first process, and returns whether it runs."""
         try:
@@ -303,14 +319,15 @@ class Docker:
             connection = self._client.api.exec_start(made["Id"], socket=True)
         return Channel(connection, frames_iter(connection, tty=False))  # type: ignore[no-untyped-call]
 
-    def subnets(self, name: str) -> dict[str, str]:
-        """The networks that a container is on, by their names in Docker, with their subnets."""
+    def subnets(self, name: str) -> list[tuple[str, str]]:
+        """The networks that a container is on, by their names in Docker, with their subnets of IPv4 and IPv6."""
         networks = ((self.inspect(name) or {}).get("NetworkSettings") or {}).get("Networks") or {}
-        return {
-            network: str(ipaddress.ip_interface(f"{found['IPAddress']}/{found['IPPrefixLen']}").network)
+        return [
+            (network, str(ipaddress.ip_interface(f"{found[address]}/{found[length]}").network))
             for network, found in networks.items()
-            if found.get("IPAddress")
-        }
+            for address, length in (("IPAddress", "IPPrefixLen"), ("GlobalIPv6Address", "GlobalIPv6PrefixLen"))
+            if found.get(address)
+        ]
 
 
 def _context_host() -> str:

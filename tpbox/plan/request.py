@@ -197,18 +197,19 @@ class Composed:
     """A session of `tpbox compose`: Docker Compose makes its helper and runs its process.
 
     `local_names` are Docker's resolver's to answer; `hosts` are lines for the hosts file; `attached`: the session ends
-    with whoever has started it.
+    with whoever has started it. In `env_file` Docker Compose finds the environment of the process.
     """
 
     local_names: tuple[str, ...] = ()
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attached: bool = False
+    env_file: str = ""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Composed:
         """Out of JSON. Raises KeyError or TypeError when it is something else."""
         hosts = {name: tuple(found) for name, found in data["hosts"].items()}
-        return cls(tuple(data["local_names"]), hosts, data["attached"])
+        return cls(tuple(data["local_names"]), hosts, data["attached"], data["env_file"])
 
 
 @dataclass(frozen=True)

@@ -10,43 +10,61 @@ from __future__ import annotations
 import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tpbox import names, state
 from tpbox.cluster.proxy_pod import ReadyPod
+from tpbox.cluster.swap import SwappedError
 from tpbox.errors import TpboxError
 from tpbox.local import helper
 from tpbox.local.docker import Container
-from tpbox.named import NamedSession
 from tpbox.plan import envfile
-from tpbox.session.live import HELLO_TIMEOUT, Session
+from tpbox.session.live import ENGINE_TIMEOUT, HELLO_TIMEOUT, LINK_TIMEOUT, Session
 from tpbox.tunnel.control import Control
 
 STOP_WITHIN = 10  # seconds, as `docker stop` has it
 RETRY = 1.0  # seconds
 
 
+@dataclass
 class ComposedSession(Session):
     """`plan.request.composed` is there."""
 
+    _gone: threading.Event = field(default_factory=threading.Event)  # set when the helper has ended
+
     def _start_helper(self) -> Control:
         self.volumes = helper.prepared(self.docker, self.plan, self.images.helper, self.stack.push)
+        self.stack.push("the service's environment", self._forget_environment)
         self.stack.push("the service's containers", self.end_processes)
         self.outputs.on_planned(self._planned())
-        return self._adopted()
+        control = self._adopted()
+        self.stack.push("control channel", self._close_control)
+        return control
 
     def _adopted(self) -> Control:
-        channel = helper.adopt(self.docker, self.plan.name, self._ending)
-        self.stack.push("control channel", channel.close)
-        control = Control(channel, self._on_event, self._on_helper_end)
-        control.wait_hello(HELLO_TIMEOUT)
+        """Raises TpboxError."""
+        control = Control(helper.adopt(self.docker, self.plan.name, self._ending), self._on_event, self._gone.set)
+        try:
+            control.wait_hello(HELLO_TIMEOUT)
+        except BaseException:
+            control.close()  # returns when its end has been told: _gone is of the next one then
+            raise
         return control
+
+    def _close_control(self) -> None:
+        if self.control:
+            self.control.close()
+
+    def _begin_beside(self) -> None:
+        super()._begin_beside()
+        threading.Thread(target=self._stay_adopted, name="adopt", daemon=True).start()
 
     def _configuration(self, pod: ReadyPod) -> dict[str, Any]:
         """With the networks of the project: what goes there stays on this machine."""
         subnets = self.docker.subnets(self.plan.name)
-        local = [subnet for name, subnet in subnets.items() if name != self.plan.facts.server.network]
+        local = [subnet for name, subnet in subnets if name != self.plan.facts.server.network]
         return self.plan.configuration(pod.name, self.keys.private, pod.host_key, local)
 
     def _write_environment(self) -> None:
@@ -54,7 +72,17 @@ class ComposedSession(Session):
         rendered = envfile.file(self.environment)  # Compose reads dotenv as it is meant
         for words in rendered.doubts():
             self.console.warn(words)
-        state.write_private(environment_file(self.plan.request.session_name), rendered.text)
+        state.write_private(self._env_file, rendered.text)
+
+    def _forget_environment(self) -> None:
+        """Compose still reads the file, whatever it is asked, until `tpbox compose` has removed the override."""
+        if self._env_file.exists():
+            state.write_private(self._env_file, "")
+
+    @property
+    def _env_file(self) -> Path:
+        assert self.plan.request.composed
+        return Path(self.plan.request.composed.env_file)
 
     def _planned(self) -> dict[str, Any]:
         """What the override says of this session, as JSON."""
@@ -63,7 +91,7 @@ class ComposedSession(Session):
             "session": self.plan.session,
             "helper": dataclasses.asdict(self.plan.helper(self.images.helper)),
             "app_labels": names.labels(names.Role.APP, self.plan.session, facts.owner),
-            "env_file": str(environment_file(self.plan.request.session_name)),
+            "env_file": str(self._env_file),
             "copies": self._copies(),
             "network": facts.server.network,
         }
@@ -80,25 +108,57 @@ class ComposedSession(Session):
                 found[path] = {"volume": volume, "read_only": bool(mount.get("readOnly"))}
         return found
 
-    def _on_helper_end(self) -> None:
-        if self.control and self.control.failure:
-            super()._on_helper_end()
-        elif not self._ending.is_set():
+    def _stay_adopted(self) -> None:
+        """Until the session ends. A helper that has given up is not waited for: the next one would as well."""
+        said = ""
+        while not self._ending.is_set():
+            if not self._gone.wait(RETRY) or self._ending.is_set():
+                continue
+            if self.control and self.control.failure:
+                self._on_helper_end()
+                return
+            if not said:
+                self.console.say(said := "the helper has ended; the next one is waited for")
             self._link_is_up.clear()
-            threading.Thread(target=self._adopt_again, name="adopt", daemon=True).start()
-
-    def _adopt_again(self) -> None:
-        self.console.say("the helper has ended; the next one is waited for")
-        while not self._ending.wait(RETRY):
+            self._publish()
+            self._gone.clear()
             try:
-                control = self._adopted()
-                self.pod = self.place.follow()
-                control.configure(self._configuration(self.pod))
-                self.control = control
-                self.place.hand_over_again()
+                self._adopt_again()
+                said = ""
+            except SwappedError as error:
+                self._lose(error)
                 return
             except TpboxError as error:
-                self.console.detail(error.message)
+                if error.message != said and not self._ending.is_set():
+                    self.console.warn(said := error.message)
+                self._gone.set()
+                self._ending.wait(RETRY)
+
+    def _adopt_again(self) -> None:
+        """The next helper leads to the pod as the first one did. Raises TpboxError."""
+        self.control = control = self._adopted()
+        try:
+            self.pod = self.place.follow()
+            control.configure(self._configuration(self.pod))
+            control.wait_link(LINK_TIMEOUT)
+            self.place.hand_over_again()
+            self._learn(control.wait_remote(LINK_TIMEOUT))
+            self.environment = self.environment_of(self.plan.request.process, self.console)
+            self._write_environment()
+            control.wait_engine(ENGINE_TIMEOUT)
+        except BaseException:
+            control.close()
+            raise
+        self._restart_stale()
+        self.console.say("the service is in the cluster again")
+
+    def _restart_stale(self) -> None:
+        """A container that Compose has left running is still in the network namespace of the helper that has gone."""
+        helper_since = self.docker.started(self.plan.name)
+        for name in self.docker.sharing_network(self.plan.name):
+            if self.docker.started(name) < helper_since:
+                self.console.say(f"{name} is started again, in the network of the helper that is there now")
+                self.docker.restart(name, STOP_WITHIN)
 
     def end_processes(self) -> None:
         """Stops the service's containers, as Compose would, and removes them: without the session they have neither
@@ -112,8 +172,3 @@ class ComposedSession(Session):
     def _end_process(self, container: Container) -> None:
         self.docker.stop(container.name, STOP_WITHIN)
         self.docker.remove(container.name)
-
-
-def environment_file(session: str) -> Path:
-    """The pod's environment for Compose, 0600."""
-    return NamedSession(session).folder / "environment"

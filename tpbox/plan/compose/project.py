@@ -7,8 +7,8 @@ found.services[0].words         # of `tpbox up PROJECT-SERVICE …`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tpbox.errors import UsageError
@@ -61,8 +61,16 @@ class ComposePlan:
     followers: Mapping[str, ClusterService]
     networks: Mapping[str, str]  # the project's: key, and name in Docker
 
-    def warnings(self) -> list[str]:
-        return [warning for service in self.services for warning in service.warnings]
+    def only(self, names: Collection[str]) -> ComposePlan:
+        """With these services alone."""
+        followers = {name: leader for name, leader in self.followers.items() if leader.name in names}
+        return replace(
+            self, services=tuple(service for service in self.services if service.name in names), followers=followers
+        )
+
+    def wanted(self, names: Collection[str]) -> list[ClusterService]:
+        """Of these services those that are in the cluster; not one of which the project is to have none."""
+        return [service for service in self.services if service.name in names and 0 not in _numbers(service.model)]
 
 
 def plan(model: Mapping[str, Any]) -> ComposePlan:
@@ -85,6 +93,12 @@ def plan(model: Mapping[str, Any]) -> ComposePlan:
         followers=dict(_followers(services, found)),
         networks={key: (one or {}).get("name", key) for key, one in (model.get("networks") or {}).items()},
     )
+
+
+def merged(model: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The project with a service that is chosen by its name and otherwise in no active profile."""
+    keys = ("services", "networks", "volumes")
+    return {**model, **{key: {**(model.get(key) or {}), **(chosen.get(key) or {})} for key in keys}}
 
 
 def check_scale(plan: ComposePlan, arguments: Sequence[str]) -> None:
@@ -135,7 +149,7 @@ def _check_service(name: str, services: Mapping[str, Any]) -> None:
             "of its helper",
             hint=f"Leave network_mode or {FIELD} out of service {name}.",
         )
-    for key, number in (("scale", service.get("scale")), ("replicas", (service.get("deploy") or {}).get("replicas"))):
+    for key, number in zip(("scale", "replicas"), _numbers(service), strict=True):
         if (number or 0) > 1:
             raise _one_pod(name, f"{key}: {number}", f"Leave {key} out of service {name}.")
     helper = f"{name}{HELPER_SUFFIX}"
@@ -144,6 +158,11 @@ def _check_service(name: str, services: Mapping[str, Any]) -> None:
             f"there is a service {helper}: this is what the helper of service {name} is called",
             hint=f"Give service {helper} another name.",
         )
+
+
+def _numbers(service: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """How many of it there are to be, in the two ways in which that is said."""
+    return service.get("scale"), (service.get("deploy") or {}).get("replicas")
 
 
 def _one_pod(name: str, said: str, hint: str) -> UsageError:

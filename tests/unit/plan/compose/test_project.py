@@ -26,7 +26,7 @@ def test_the_services_with_x_tpbox_are_planned() -> None:
     ]
     assert found.services[0].words == ("--swap", "deploy/web", "--volumes", "copy")
     assert found.networks == {"default": "shop_default", "back": "backnet"}
-    assert not found.warnings()
+    assert not any(one.warnings for one in found.services)
 
 
 def test_what_the_service_sets_itself_is_left_out_of_the_pods() -> None:
@@ -79,7 +79,7 @@ def test_extra_hosts_are_the_helpers() -> None:
 
 def test_what_the_pod_decides_is_warned_of() -> None:
     given = {"x-tpbox": None, "dns": ["192.0.2.1"], "domainname": "example.com", "dns_opt": []}
-    assert plan(model(web=given)).warnings() == [
+    assert list(plan(model(web=given)).services[0].warnings) == [
         "service web: dns is not used: names are the pod's resolver's",
         "service web: domainname is not used: names are the pod's resolver's",
     ]
