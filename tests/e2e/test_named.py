@@ -174,6 +174,19 @@ def test_sigterm_is_the_programs_to_answer(dev: Named) -> None:
     assert (done.stdout, done.code) == (b"ready\ntold\n", 7)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_signal_at_any_moment_ends_exec_as_it_ends_a_program(dev: Named, number: signal.Signals) -> None:
+    for tenths in range(2, 9):
+        with dev.start("--", "sleep", "30") as running:
+            inbound.settle(tenths / 10)
+            running.signal(number)
+            done = running.finish(15)
+        assert done.code == (130 if number == signal.SIGINT else -number), done.stderr
+        assert done.stderr == ""
+    dev.wait_no_process()
+    assert dev.exec("--", "echo", "on").ok().text == "on\n"
+
+
 def test_a_killed_exec_takes_its_container_along_and_no_more(dev: Named) -> None:
     with dev.start(*shell("echo ready; sleep 60")) as running:
         running.wait_output(b"ready")
