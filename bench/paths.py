@@ -139,7 +139,7 @@ def session(name: str, namespace: str, *options: str) -> Iterator[Started]:
 
 @contextmanager
 def named(namespace: str) -> Iterator[Callable[[], float]]:
-    """A session that stays. What it yields runs a process in it, and returns the seconds to its end. Raises BenchError."""
+    """A session that stays; what it yields runs a process in it and returns its seconds. Raises BenchError."""
     name, tpbox = f"bench-{secrets.token_hex(3)}", (sys.executable, "-m", "tpbox", "--quiet")
 
     def execute() -> float:

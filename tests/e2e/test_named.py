@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
 import statistics
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +62,7 @@ def test_row_40_a_session_stays_and_exec_starts_within_a_second(fresh: Named) ->
     before = inbound.workload(namespace, "deployment/web")
     fresh.up("--swap", "deploy/web", "--image", CLIENTS).ok()
     rounds: list[list[float]] = []
-    while len(rounds) < 3 and (not rounds or statistics.median(rounds[-1]) >= WITHIN):  # others use the machine too
+    while len(rounds) < 5 and (not rounds or statistics.median(rounds[-1]) >= WITHIN):  # others use the machine too
         rounds.append([fresh.exec("--", "true").ok().seconds for _ in range(10)])
     print(rounds)  # noqa: T201
     assert statistics.median(rounds[-1]) < WITHIN, rounds
@@ -172,6 +174,23 @@ def test_sigterm_is_the_programs_to_answer(dev: Named) -> None:
         running.signal(signal.SIGTERM)
         done = running.finish(20)
     assert (done.stdout, done.code) == (b"ready\ntold\n", 7)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_signal_at_any_moment_ends_exec_as_it_ends_a_program(dev: Named, number: signal.Signals) -> None:
+    for tenths in range(5, 12):  # before, Python reads its modules
+        with dev.start("--", "sleep", "30") as running:
+            inbound.settle(tenths / 10)
+            running.signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.process.wait(3)
+            if running.process.poll() is None:  # docker loses one in the milliseconds in which a container begins
+                running.signal(number)
+            done = running.finish(15)
+        assert done.code == (130 if number == signal.SIGINT else -number), done.stderr
+        assert done.stderr.strip() == ""
+    dev.wait_no_process()
+    assert dev.exec("--", "echo", "on").ok().text == "on\n"
 
 
 def test_a_killed_exec_takes_its_container_along_and_no_more(dev: Named) -> None:

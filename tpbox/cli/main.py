@@ -111,13 +111,15 @@ def _log(console: Console, file: str | None) -> None:
 def run(argv: Sequence[str], console: Console) -> int:
     """Runs one command line and returns its exit code; `console` takes its verbosity and mode from the line.
 
-    Raises TpboxError.
+    Raises TpboxError, and KeyboardInterrupt after a Ctrl-C that nobody else has heard.
     """
     if "_TPBOX_COMPLETE" in os.environ:
         importlib.import_module("tpbox.cli.completion")  # it knows how bash splits words
     try:
         result = root.main(args=list(argv), prog_name="tpbox", standalone_mode=False, obj=console)
     except click.exceptions.Abort as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
         raise TpboxError("aborted") from error
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()

@@ -30,6 +30,7 @@ from tpbox.plan.volumes import COPIES, Mounted, Seen
 from tpbox.ui import Console
 
 APP_POLL = 0.02  # seconds
+END_SEEN_WITHIN = 1.0  # seconds, by which Docker shows that a container has ended
 REMOVAL_PATIENCE, REMOVAL_POLL = 5.0, 0.1  # seconds
 GATE = "tpbox-gate-"
 HASH_LENGTH = 12
@@ -207,10 +208,17 @@ class _Move:
             if self._last:
                 self._mover.close()
         except TpboxError as error:
-            if not self.ended.is_set() and self._pid(self._container):  # else it was ended while its gate waited
+            if not self._has_ended():  # while its gate waited
                 self._docker.kill(self._container, 9)
                 return error
         return None
+
+    def _has_ended(self) -> bool:
+        deadline = time.monotonic() + END_SEEN_WITHIN
+        while time.monotonic() < deadline:
+            if self.ended.wait(APP_POLL) or not self._pid(self._container):
+                return True
+        return False
 
     def _pid(self, container: str) -> int:
         """Its first process as the host counts; 0 when it does not run."""

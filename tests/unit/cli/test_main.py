@@ -86,3 +86,12 @@ def test_bad_words_are_usage_errors(argv: list[str], words: str) -> None:
     with pytest.raises(UsageError) as caught:
         run(argv, Console(stream=io.StringIO()))
     assert words in " ".join(caught.value.lines())
+
+
+def test_ctrl_c_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tpbox.door.execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(["exec", "dev", "true"], Console(stream=io.StringIO()))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast
 
@@ -171,6 +172,26 @@ def test_a_mover_that_fails_ends_the_container_and_says_why() -> None:
             pass
     assert caught.value.detail == "EPERM"
     assert docker.killed == ["tpbox-abcdefgh-app"]
+
+
+def test_a_container_that_ends_while_it_waits_has_not_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker shows its process for a moment longer than the mover finds it."""
+    docker = FakeDocker(mover=FakeChannel({"event": "ready"}, {"event": "failed", "message": "ENOENT"}))
+    made = plan()
+    service = start(docker, made, never)
+    pids = iter([22, 11, 22, 22])
+    looked = threading.Event()
+
+    def inspect(_: str) -> dict[str, Any]:
+        pid = next(pids, 0)
+        if not pid:
+            looked.set()
+        return {"State": {"Pid": pid}}
+
+    monkeypatch.setattr(docker, "inspect", inspect)
+    with service.moving(made.volumes.seen([TOKEN]), made.app_name, last=False):
+        assert looked.wait(5)
+    assert docker.killed == []
 
 
 def test_off_makes_nothing_beside_the_helper() -> None:
