@@ -67,7 +67,7 @@ class Project:
 
     def run(self, service: str, *words: str) -> str:
         """What a program in a running service prints."""
-        return self("exec", "-T", service, *words).ok().text
+        return shop.docker("exec", f"{self.name}-{service}-1", *words)
 
     def file(self) -> dict[str, Any]:
         return dict(yaml.safe_load((self.folder / "compose.yaml").read_text()))

@@ -61,7 +61,8 @@ class TestRunning:
     """One project for all that does not end it."""
 
     @pytest.fixture(scope="class")
-    def up(self, tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    @staticmethod
+    def up(tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         with composing.project(tpbox, tmp_path_factory.mktemp("compose"), with_all) as made:
             (made.folder / "own.env").write_text("EMPTY=filled\nFROM_FILE=yes\n")
             (made.folder / "data").mkdir()
@@ -268,9 +269,10 @@ def test_up_in_the_foreground_ends_with_its_sessions(tpbox: Launcher, tmp_path: 
             wait_for("2 replicas", lambda: inbound.replicas(namespace, "deployment/web") == 2, GONE_WITHIN)
             wait_for("nothing of it", lambda: not host.inventory(made.ids), GONE_WITHIN - (time.monotonic() - began))
             return
-        {"ctrl-c": running.interrupt, "sigint": lambda: running.signal(signal.SIGINT)}.get(
-            end, lambda: running.signal(signal.SIGTERM)
-        )()
+        if end == "ctrl-c":
+            running.interrupt()
+        else:
+            running.signal(signal.SIGINT if end == "sigint" else signal.SIGTERM)
         done = running.finish(60)
         assert "back and Ready" in done.stderr, done.stderr
         assert "waited for" not in done.stderr or end != "sigterm"
