@@ -342,7 +342,9 @@ def test_profiles_several_files_dotenv_and_files_elsewhere(tpbox: Launcher, tmp_
         folder = made.folder
         (folder / ".env").write_text("MINE=of .env\n")
         (folder / "kubeconfig").write_text(Path(host.kubeconfig()).read_text())
-        place = {"kubeconfig": "kubeconfig", "pod-image": host.pod_image()}
+        # Compose takes an x-… of a later file whole.
+        place = made.file()["services"]["web"]["x-tpbox"]
+        place |= {"kubeconfig": "kubeconfig", "pod-image": host.pod_image()}
         own: dict[str, Any] = {"services": {"web": {"x-tpbox": place, "networks": ["back"]}},
                "networks": {"back": {"internal": True}}}  # fmt: skip
         own["services"]["cache"] = {"networks": ["back"]}
