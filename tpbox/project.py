@@ -26,7 +26,7 @@ from typing import Any
 
 from tpbox import background, named, process, signals, state
 from tpbox.background import Beginning
-from tpbox.errors import DockerError, TpboxError
+from tpbox.errors import DockerError, InterruptedSession, TpboxError
 from tpbox.local.compose import Compose, own_words
 from tpbox.named import NamedSession, Start
 from tpbox.plan.compose import override
@@ -64,8 +64,10 @@ class Project:
                 if one := self._beginning(service, tied):
                     beginnings[service.name] = one
             self._bring_up(plan, wanted, beginnings)
-        except BaseException:
+        except BaseException as error:
             self._abandon(beginnings.values())
+            if isinstance(error, KeyboardInterrupt):
+                raise InterruptedSession(signal.SIGINT) from None
             raise
         self._begun = [one.session for one in beginnings.values()]
 

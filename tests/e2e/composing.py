@@ -13,7 +13,6 @@ import json
 import secrets
 import shutil
 import socket
-import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,11 +38,12 @@ class Project:
     folder: Path
     name: str
     port: int  # of the host, where web listens
+    file_name: str = "compose.yaml"
     ids: set[str] = field(default_factory=set)  # of all sessions that it has had
 
     @property
     def options(self) -> list[str]:
-        return ["-p", self.name, "-f", str(self.folder / "compose.yaml")]
+        return ["-p", self.name, "-f", str(self.folder / self.file_name)]
 
     @property
     def override(self) -> Path:
@@ -67,7 +67,7 @@ class Project:
 
     def run(self, service: str, *words: str) -> str:
         """What a program in a running service prints."""
-        return self("exec", "-T", service, *words).ok().text
+        return shop.docker("exec", f"{self.name}-{service}-1", *words)
 
     def file(self) -> dict[str, Any]:
         return dict(yaml.safe_load((self.folder / "compose.yaml").read_text()))
@@ -150,7 +150,3 @@ def ask(namespace: str, url: str) -> str:
     """What a pod of the cluster that no test swaps is answered; "" for nothing."""
     script = ["sh", "-c", '"$@" 2>/dev/null || true', "sh", "curl", "-sS", "-m", "3", url]
     return shop.kubectl("-n", namespace, "exec", "cache-0", "--", *script)
-
-
-def compose_is_here() -> bool:
-    return subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -11,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e import composing, host, inbound, shop
 from tests.e2e.composing import Project, ask
 from tests.e2e.inbound import Asker, wait_replicas
-from tests.e2e.launcher import CLIENTS, Launcher, wait_for
+from tests.e2e.launcher import CLIENTS, ROOT, Launcher, Result, error_lines, wait_for
 
 pytestmark = [pytest.mark.row(39), pytest.mark.timeout(240)]
 
 WORKLOADS = ("deployment/web", "deployment/worker")
 GONE_WITHIN = 15  # seconds after a kill -9
+SMALLEST = ROOT / "docker-compose.yml"
 GRACE = 5  # seconds until the agent gives back
 
 
@@ -61,7 +64,8 @@ class TestRunning:
     """One project for all that does not end it."""
 
     @pytest.fixture(scope="class")
-    def up(self, tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    @staticmethod
+    def up(tpbox: Launcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         with composing.project(tpbox, tmp_path_factory.mktemp("compose"), with_all) as made:
             (made.folder / "own.env").write_text("EMPTY=filled\nFROM_FILE=yes\n")
             (made.folder / "data").mkdir()
@@ -255,7 +259,7 @@ def in_subnet(made: Project, name: str) -> bool:
 # The ways in which `up` in the foreground ends
 
 
-@pytest.mark.parametrize("end", ["ctrl-c", "sigint", "sigterm", "kill -9"])
+@pytest.mark.parametrize("end", ["ctrl-c", "kill -9"])
 def test_up_in_the_foreground_ends_with_its_sessions(tpbox: Launcher, tmp_path: Path, end: str) -> None:
     namespace = tpbox.namespace
     with composing.project(tpbox, tmp_path, quick) as made, made.start("up", "--build") as running:
@@ -268,12 +272,9 @@ def test_up_in_the_foreground_ends_with_its_sessions(tpbox: Launcher, tmp_path: 
             wait_for("2 replicas", lambda: inbound.replicas(namespace, "deployment/web") == 2, GONE_WITHIN)
             wait_for("nothing of it", lambda: not host.inventory(made.ids), GONE_WITHIN - (time.monotonic() - began))
             return
-        {"ctrl-c": running.interrupt, "sigint": lambda: running.signal(signal.SIGINT)}.get(
-            end, lambda: running.signal(signal.SIGTERM)
-        )()
+        running.interrupt()
         done = running.finish(60)
         assert "back and Ready" in done.stderr, done.stderr
-        assert "waited for" not in done.stderr or end != "sigterm"
         assert done.code in (130, 143) or "panic: close of closed channel" in done.stderr, done.stderr  # Compose 2.26
         assert inbound.replicas(namespace, "deployment/web") == 2
         made.expect_nothing_of_tpbox()
@@ -296,7 +297,9 @@ def test_nobody_misses_web_when_up_is_told_to_end(tpbox: Launcher, tmp_path: Pat
                 wait_replicas(tpbox.namespace, "deployment/steady", 0)
                 asker.wait_attempts(40)
                 running.signal(signal.SIGTERM)
-                running.finish(60)
+                done = running.finish(60)
+            assert "waited for" not in done.stderr  # the sessions end before anything of Compose does
+            made.expect_nothing_of_tpbox()
             asker.wait_attempts(20)
             assert [attempt for attempt in asker.attempts() if not attempt.ok] == []
 
@@ -324,3 +327,163 @@ def test_only_what_is_named_is_begun_and_a_run_leaves_nothing(tpbox: Launcher, t
         assert set(made.containers()) == {"worker", "worker-tpbox", "cache"}
         made("up", "-d", "cache").ok()
         assert set(made.sessions()) == {"worker"}
+
+
+def test_profiles_several_files_dotenv_and_files_elsewhere(tpbox: Launcher, tmp_path: Path) -> None:
+    def change(model: dict[str, Any]) -> None:
+        quick(model)
+        model["services"]["web"] |= {"profiles": ["app"], "environment": {"MINE": "${MINE}", **PG}}
+        model["services"]["beside"] = {
+            "image": CLIENTS, "init": True, "command": ["sleep", "infinity"], "network_mode": "service:web",
+            "profiles": ["app"],
+        }  # fmt: skip
+
+    with composing.project(tpbox, tmp_path, change) as made:
+        folder = made.folder
+        (folder / ".env").write_text("MINE=of .env\n")
+        (folder / "kubeconfig").write_text(Path(host.kubeconfig()).read_text())
+        # Compose takes an x-… of a later file whole.
+        place = made.file()["services"]["web"]["x-tpbox"]
+        place |= {"kubeconfig": "kubeconfig", "pod-image": host.pod_image()}
+        own: dict[str, Any] = {"services": {"web": {"x-tpbox": place, "networks": ["back"]}},
+               "networks": {"back": {"internal": True}}}  # fmt: skip
+        own["services"]["cache"] = {"networks": ["back"]}
+        (folder / "own.yaml").write_text(yaml.safe_dump(own))
+        files = [word for name in ("compose.yaml", "own.yaml") for word in ("-f", str(folder / name))]
+        words = ("-q", "compose", "-p", made.name, *files, "--profile", "app")
+        tpbox(*words, "up", "-d", "--build", timeout=90).ok()
+        made.sessions()
+        assert made.run("web", "printenv", "MINE") == "of .env\n"
+        database = shop.cluster_ip("db", tpbox.namespace)
+        assert database in made.run("beside", "getent", "hosts", "db")
+        assert made.run("web", "getent", "ahostsv4", "cache").split()[0] != database
+        assert "visits" in made.run("beside", "curl", "-sS", "-m", "5", "http://127.0.0.1:8080/")
+        done = tpbox(*words, "down", "--rmi", "local").ok()
+        assert "tpbox:" not in done.stderr, done.stderr
+        assert made.containers() == {}
+
+
+PG = {"PGHOST": "db", "PGUSER": "shop", "PGPASSWORD": "correct horse", "PGDATABASE": "postgres"}
+
+
+# What cannot be
+
+
+def test_a_session_that_fails_ends_the_others(tpbox: Launcher, tmp_path: Path) -> None:
+    def change(model: dict[str, Any]) -> None:
+        model["services"]["worker"]["x-tpbox"]["swap"] = "deploy/wroker"
+
+    with composing.project(tpbox, tmp_path, change) as made:
+        done = made("up", "-d")
+        assert done.code == 125
+        assert "service worker" in done.stderr and "Did you mean 'worker'" in done.stderr, done.stderr
+        made.expect_nothing_of_tpbox()
+        assert made.containers() == {}
+        assert inbound.replicas(tpbox.namespace, "deployment/web") == 2
+
+
+def test_a_session_of_somebody_else_is_not_touched(tpbox: Launcher, tmp_path: Path) -> None:
+    with composing.project(tpbox, tmp_path, quick) as made:
+        name = f"{made.name}-web"
+        where = ("--context", "tpbox", "-n", tpbox.namespace)
+        tpbox("up", name, *where, "--events", str(tpbox.new_folder() / "events")).ok()
+        try:
+            done = made("up", "-d")
+            assert done.code == 2 and f"'{name}' is there already" in done.stderr, done.stderr
+        finally:
+            tpbox("down", name).ok()  # it was alive: else there would be an error
+
+
+def swapping_one(model: dict[str, Any]) -> None:
+    model["services"]["worker"]["x-tpbox"]["swap"] = "deployment/web"
+
+
+def misspelt(model: dict[str, Any]) -> None:
+    model["services"]["web"]["x-tpbox"]["exposes"] = [8080]
+
+
+def on_the_host(model: dict[str, Any]) -> None:
+    del model["services"]["web"]["ports"]
+    model["services"]["web"]["network_mode"] = "host"
+
+
+def local(model: dict[str, Any]) -> None:
+    for service in model["services"].values():
+        service.pop("x-tpbox", None)
+
+
+def two_of_it(model: dict[str, Any]) -> None:
+    model["services"]["web"]["scale"] = 2
+
+
+def unknown_field(model: dict[str, Any]) -> None:
+    model["services"]["web"]["imagge"] = "x"
+
+
+BAD = {
+    "unknown key": (misspelt, "up", 2, ("service web", "'exposes'", "Did you mean 'expose'")),
+    "two swap one": (swapping_one, "up", 2, ("services web and worker", "only one")),
+    "network mode": (on_the_host, "up", 2, ("service web", "network_mode: host")),
+    "none in the cluster": (local, "up", 2, ("no service", "x-tpbox")),
+    "scale": (two_of_it, "up", 2, ("service web", "scale: 2", "one pod")),
+    "Compose's own words": (unknown_field, "up", 2, ("cannot read the project", "imagge")),
+    "unknown service": (quick, "up nobody", 2, ("nobody",)),
+    "unknown service of run": (quick, "run nobody true", 2, ("nobody",)),
+    "no session, no override": (quick, "config", 125, ("no session", "tpbox compose hold")),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gets_one_clear_error(tpbox: Launcher, tmp_path: Path, name: str) -> None:
+    change, words, code, says = BAD[name]
+    with composing.project(tpbox, tmp_path, change) as made:
+        expect_error(made(*words.split()), code, says)
+        made.expect_nothing_of_tpbox()
+        (made.folder / "compose.yaml").write_text("services: {}\n")  # for `down`, which reads it too
+
+
+def expect_error(done: Result, code: int, says: tuple[str, ...]) -> None:
+    assert done.code == code, done.stderr
+    assert done.stderr.count("tpbox: error:") == 1 and "Traceback" not in done.stderr, done.stderr
+    assert len(error_lines(done.stderr)) <= 3, done.stderr
+    for word in says:
+        assert word in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("echo \"docker: 'compose' is not a docker command.\" >&2; exit 1", "docker compose is not there"),
+        ("echo 2.19.1", "docker compose is 2.19.1; 2.20 or later is needed"),
+    ],
+    ids=["missing", "too old"],
+)
+def test_a_compose_that_will_not_do_is_said(tpbox: Launcher, tmp_path: Path, script: str, says: str) -> None:
+    fake = tmp_path / "docker"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    done = tpbox("compose", "up", env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    expect_error(done, 125, (says, "docs.docker.com/compose/install"))
+
+
+# The smallest one
+
+
+def test_the_readme_shows_the_smallest_example_as_it_is() -> None:
+    services = SMALLEST.read_text().partition("services:\n")[2]
+    shown = "".join(f"    {line}\n" for line in f"services:\n{services}".splitlines())
+    assert shown in (ROOT / "README.md").read_text()
+
+
+def test_the_smallest_example_works(tpbox: Launcher, tmp_path: Path) -> None:
+    text = SMALLEST.read_text().replace("8080:8080", f"{composing.free_port()}:8080")
+    text = text.replace("examples/myapp", str(ROOT / "examples" / "myapp"))
+    file = tmp_path / "docker-compose.yml"
+    file.write_text(text.replace("namespace: shop", f"namespace: {tpbox.namespace}, context: tpbox"))
+    made = Project(tpbox, tmp_path, "e2esmallest", 0, file.name)
+    try:
+        made("up", "-d", "--build").ok()
+        wait_replicas(tpbox.namespace, "deployment/web", 0)
+        wait_for("an answer", lambda: ask(tpbox.namespace, "http://web/"), 10)
+    finally:
+        made.close()

@@ -78,6 +78,8 @@ def wait_ready(api: Api, namespace: str, session: str, *, timeout: float, cancel
             raise PodError("given up, since the session has ended")
         pod = _newest(api, namespace, session)
         if pod is None:
+            if not exists(api, namespace, names.of(session)):  # its agent has just ended
+                raise PodError("the proxy pod's Job has gone")
             _check_job_events(api, namespace, session)
         else:
             state = _check(api, pod, time.monotonic() - began)

@@ -26,6 +26,7 @@ from tpbox.tunnel.control import Control
 
 STOP_WITHIN = 10  # seconds, as `docker stop` has it
 RETRY = 1.0  # seconds
+LINK_AGAIN = 120  # seconds; a pod that goes meanwhile is followed
 
 
 @dataclass
@@ -138,9 +139,9 @@ class ComposedSession(Session):
         """The next helper leads to the pod as the first one did. Raises TpboxError."""
         self.control = control = self._adopted()
         try:
-            self.pod = self.place.follow()
+            self.pod = self._follow()
             control.configure(self._configuration(self.pod))
-            control.wait_link(LINK_TIMEOUT)
+            control.wait_link(LINK_AGAIN)
             self.place.hand_over_again()
             self._learn(control.wait_remote(LINK_TIMEOUT))
             self.environment = self.environment_of(self.plan.request.process, self.console)
@@ -151,6 +152,17 @@ class ComposedSession(Session):
             raise
         self._restart_stale()
         self.console.say("the service is in the cluster again")
+
+    def _follow(self) -> ReadyPod:
+        """The agent may be about to end, since it has not heard of us: what fails is tried again while this helper
+        lives, which nobody would start once more. Raises SwappedError when the workload is not to be had."""
+        while True:
+            try:
+                return self.place.follow()
+            except TpboxError as error:
+                if isinstance(error, SwappedError) or self._gone.is_set() or self._ending.wait(RETRY):
+                    raise
+                self.console.detail(f"{error.message}: {error.detail}")
 
     def _restart_stale(self) -> None:
         """A container that Compose has left running is still in the network namespace of the helper that has gone."""

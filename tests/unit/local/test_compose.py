@@ -155,3 +155,9 @@ def test_no_file_is_said() -> None:
 def test_the_standard_input_is_refused() -> None:
     with pytest.raises(UsageError, match="only once"):
         find({}, "-f -")
+
+
+def test_the_projects_directory_is_its_first_files_or_the_one_that_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "shop" / "compose.yaml"
+    assert Compose(["-f", str(file), "-f", "/elsewhere/more.yaml"]).directory() == tmp_path / "shop"
+    assert Compose(["-f", str(file), "--project-directory", str(tmp_path)]).directory() == tmp_path

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tpbox.errors import UsageError
-from tpbox.plan.compose.project import check_scale, plan
+from tpbox.plan.compose.project import check_scale, merged, plan
 
 
 def model(**services: dict[str, Any]) -> dict[str, Any]:
@@ -157,3 +157,22 @@ def test_the_examples_can_be_planned(file: str, words: dict[str, str]) -> None:
     given = yaml.safe_load((ROOT / file).read_text())
     found = plan({"name": "example", **given})
     assert {service.name: " ".join(service.request.words).split(" --volumes")[0] for service in found.services} == words
+
+
+def test_only_what_is_named_is_wanted_and_nothing_of_which_there_is_to_be_none() -> None:
+    x: dict[str, Any] = {"x-tpbox": None}
+    found = plan(model(a=x, b={**x, "scale": 0}, c={**x, "deploy": {"replicas": 0}}, d=x, cache={}))
+    assert [one.name for one in found.wanted(["a", "b", "c", "cache"])] == ["a"]
+
+
+def test_a_part_of_the_plan_has_its_followers() -> None:
+    x: dict[str, Any] = {"x-tpbox": None}
+    part = plan(model(a=x, b=x, near={"network_mode": "service:a"}, far={"network_mode": "service:b"})).only(["a"])
+    assert [one.name for one in part.services] == ["a"]
+    assert set(part.followers) == {"near"}
+
+
+def test_a_service_of_no_active_profile_joins_the_others() -> None:
+    found = merged(model(web={"x-tpbox": None}), model(dev={"x-tpbox": None}))
+    assert {one.name for one in plan(found).services} == {"web", "dev"}
+    assert "dev" in plan(found).services[0].local_names
