@@ -149,6 +149,7 @@ class ComposedSession(Session):
             control.wait_engine(ENGINE_TIMEOUT)
         except BaseException:
             control.close()
+            control.failure = None  # the agent was about to end, perhaps: the next helper finds another pod
             raise
         self._restart_stale()
         self.console.say("the service is in the cluster again")
