@@ -39,10 +39,10 @@ def compose(ctx: click.Context, words: tuple[str, ...]) -> int:
         build: .
         x-tpbox: {swap: deploy/web, namespace: shop, expose: [8080]}
 
-    up, run begin a session for each such service, and docker compose does the rest, with an override that tpbox
-    writes; down ends the sessions first. `hold` only begins them: then plain docker compose works, with the override
-    that `config` prints. All other commands are docker compose's. Options of docker compose stand before the command,
-    as they do there.
+    up, run begin a session for each such service that is wanted, and docker compose does the rest, with an override
+    that tpbox writes; down ends the sessions first, and their workloads are back. `hold` only begins them: then plain
+    docker compose works, with the override that `config` prints. All other commands are docker compose's. Options of
+    docker compose stand before the command, as they do there. docs/compose.md has the keys of x-tpbox.
 
     \b
     tpbox compose up --build

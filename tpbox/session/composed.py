@@ -17,7 +17,7 @@ from typing import Any
 from tpbox import names, state
 from tpbox.cluster.proxy_pod import ReadyPod
 from tpbox.cluster.swap import SwappedError
-from tpbox.errors import TpboxError
+from tpbox.errors import DockerError, TpboxError
 from tpbox.local import helper
 from tpbox.local.docker import Container
 from tpbox.plan import envfile
@@ -149,6 +149,7 @@ class ComposedSession(Session):
             control.wait_engine(ENGINE_TIMEOUT)
         except BaseException:
             control.close()
+            control.failure = None  # the agent was about to end, perhaps: the next helper finds another pod
             raise
         self._restart_stale()
         self.console.say("the service is in the cluster again")
@@ -170,7 +171,10 @@ class ComposedSession(Session):
         for name in self.docker.sharing_network(self.plan.name):
             if self.docker.started(name) < helper_since:
                 self.console.say(f"{name} is started again, in the network of the helper that is there now")
-                self.docker.restart(name, STOP_WITHIN)
+                try:
+                    self.docker.restart(name, STOP_WITHIN)
+                except DockerError as error:  # the helper is as it should be all the same
+                    self.console.warn(f"{error.message}: {error.detail}")
 
     def end_processes(self) -> None:
         """Stops the service's containers, as Compose would, and removes them: without the session they have neither
