@@ -120,7 +120,7 @@ class ComposedSession(Session):
                 return
             if not said:
                 self.console.say(said := "the helper has ended; the next one is waited for")
-            self._link_is_up.clear()
+            self.shown.link_is_up.clear()
             self._publish()
             self._gone.clear()
             try:

@@ -40,8 +40,9 @@ from tpbox.session.beside import beside
 from tpbox.session.outputs import Outputs
 from tpbox.session.place import Place
 from tpbox.session.process import ContainerProcess, Processes
+from tpbox.session.shown import Shown
 from tpbox.session.swapping import Swapping
-from tpbox.state import Exposed, LiveState, ObjectRef, SessionRecord
+from tpbox.state import ObjectRef, SessionRecord
 from tpbox.tunnel.control import Control, RemoteInfo
 from tpbox.tunnel.keys import KeyPair, new_key_pair
 from tpbox.ui import Console, Phases
@@ -80,6 +81,7 @@ class Session:
     pod: ReadyPod | None = None
     keys: KeyPair = field(init=False, repr=False)
     volumes: VolumeService = field(init=False)
+    shown: Shown = field(init=False)
     seen: Seen = field(default_factory=Seen)
     _ending: threading.Event = field(default_factory=threading.Event)
     lost: TpboxError | None = None  # why the session cannot go on
@@ -89,13 +91,11 @@ class Session:
     processes: Processes = field(default_factory=Processes)
     _around: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)  # what goes on beside the process
     _relay: HostRelay | None = None
-    _listening: tuple[int, ...] = ()
-    _publishing: threading.Lock = field(default_factory=threading.Lock)
-    _link_is_up: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         facts = self.plan.facts
         self.keys = new_key_pair(self.plan.name)
+        self.shown = Shown(self.plan.session, self.plan.inbound.exposed)
         self.place = Place(self.plan, self.images.pod, self.keys.public, self.api, self.console, self._ending)
         self.record = SessionRecord(
             session=self.plan.session,
@@ -235,8 +235,7 @@ class Session:
         for failure in failures:
             self.console.warn(f"{failure.step} is left behind: {failure.error.message}. Later: tpbox cleanup")
         if not failures:
-            with self._publishing:  # else its state might be written behind it
-                self.record.remove()
+            self.shown.remove(self.record)
 
     def wait_back(self) -> None:
         """Waits until what was given back is Ready; nothing else is left to do."""
@@ -288,10 +287,10 @@ class Session:
                 self._learn(RemoteInfo.of(event["info"]))
             case "link", "down":
                 self.console.warn(f"the tunnel is down ({event.get('reason', '')}); making it anew")
-                self._link_is_up.clear()
+                self.shown.link_is_up.clear()
                 threading.Thread(target=self._follow_pod, name="follow", daemon=True).start()
             case "link", _:
-                self._link_is_up.set()
+                self.shown.link_is_up.set()
                 if event.get("reconnects"):
                     self.console.say("the tunnel is up again")
             case "volumes", "note":
@@ -299,7 +298,7 @@ class Session:
             case "volumes", "down":
                 self.console.warn(f"the pod's volumes are lost: {event['reason']}")
             case "expose", "changed":
-                self._listening = tuple(event["listening"])
+                self.shown.listening = tuple(event["listening"])
             case "expose", "failed":
                 self._lose(TunnelError(f"port {event['port']} cannot be had", detail=event["reason"]))
             case "guard", "failed":
@@ -310,21 +309,12 @@ class Session:
             self._publish()
 
     def _publish(self) -> None:
-        """For `tpbox status`."""
-        with self._publishing:
-            exposed = self.plan.inbound.exposed
-            LiveState(
-                session=self.plan.session,
-                pod=self.pod_name,
-                link="up" if self._link_is_up.is_set() else "down",
-                reconnects=self.control.reconnects if self.control else 0,
-                exposed=tuple(Exposed(e.local, e.remote, e.remote in self._listening) for e in exposed),
-            ).save()
+        self.shown.publish(self.pod_name, self.control.reconnects if self.control else 0)
 
     def _follow_pod(self) -> None:
         """While the link is down: a pod that was evicted or deleted is replaced by its Job; the helper is told."""
         said = ""
-        while not self._ending.is_set() and not self._link_is_up.wait(FOLLOW_INTERVAL):
+        while not self._ending.is_set() and not self.shown.link_is_up.wait(FOLLOW_INTERVAL):
             try:
                 pod = self.place.follow()
                 if pod != self.pod and self.control:
