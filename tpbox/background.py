@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -24,7 +25,8 @@ from tpbox.named import NamedSession, Start
 from tpbox.ui import Console
 
 POLL = 0.05  # seconds
-END_WITHIN = 180  # seconds, the waiting for a workload that was given back included
+END_WITHIN = 180  # seconds, besides what --restore-wait says
+RESTORE_WAIT = "--restore-wait"
 
 
 class Beginning:
@@ -32,6 +34,7 @@ class Beginning:
 
     def __init__(self, session: NamedSession, start: Start, *, tied: bool = False) -> None:
         self.session = session
+        self.crashed = False  # it ended without a word
         if not Path(start.folder).is_dir():
             raise TpboxError(
                 f"session '{session.name}' was started in folder {start.folder}, which is gone",
@@ -47,6 +50,7 @@ class Beginning:
             yield message
             if "up" in message:
                 return
+        self.crashed = True
         raise TpboxError(
             f"session '{self.session.name}' ended while it began",
             detail=self.session.last_words(),
@@ -92,7 +96,7 @@ def end(session: NamedSession, console: Console) -> None:
     told = False
     with _log(session) as log:
         log.seek(0, os.SEEK_END)
-        deadline = time.monotonic() + END_WITHIN
+        deadline = time.monotonic() + END_WITHIN + _restore_wait(session)
         while session.alive():
             told = told or _tell_to_end(session)
             if time.monotonic() > deadline:
@@ -102,9 +106,18 @@ def end(session: NamedSession, console: Console) -> None:
         _say(log.read(), console)
 
 
+def _restore_wait(session: NamedSession) -> int:
+    """How long it may wait, by its own words, for the workload that it gives back."""
+    start = session.start()
+    words = start.words if start else ()
+    given = [after for word, after in itertools.pairwise(words) if word == RESTORE_WAIT]
+    given += [word.partition("=")[2] for word in words if word.startswith(f"{RESTORE_WAIT}=")]
+    return next((int(value) for value in given if value.isdigit()), 0)
+
+
 def _stays(session: NamedSession) -> TpboxError:
     return TpboxError(
-        f"session '{session.name}' (pid {session.pid()}) has not ended within {END_WITHIN} s",
+        f"session '{session.name}' (pid {session.pid()}) has not ended in time",
         detail=session.last_words(),
         hint="Once more: tpbox down; what it leaves: tpbox cleanup",
     )

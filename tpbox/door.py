@@ -125,5 +125,5 @@ def _check_greeting(name: NamedSession, lines: IO[str]) -> None:
         raise TpboxError(
             f"session '{name.name}' was started by another version of tpbox ({version or 'unknown'}; this is "
             f"{__version__})",
-            hint=f"tpbox restart {name.name}",
+            hint=name.anew,
         )

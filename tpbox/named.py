@@ -126,6 +126,15 @@ class NamedSession:
             return dict(json.loads((self.folder / "planned.json").read_text()))
         return None
 
+    def composed(self) -> bool:
+        """Whether `tpbox compose` has begun it."""
+        return (self.folder / "composed.json").exists()
+
+    @property
+    def anew(self) -> str:
+        """The command that begins it anew."""
+        return "tpbox compose up -d" if self.composed() else f"tpbox restart {self.name}"
+
     def last_words(self) -> str:
         """The last line of its log."""
         with contextlib.suppress(OSError):
@@ -146,7 +155,7 @@ class NamedSession:
     def taken(self) -> UsageError:
         return UsageError(
             f"session '{self.name}' is there already (pid {self.pid()})",
-            hint=f"End it: tpbox down {self.name}; or anew: tpbox restart {self.name}",
+            hint=f"End it: tpbox down {self.name}; or anew: {self.anew}",
         )
 
     def missing(self) -> UsageError:
@@ -158,7 +167,7 @@ class NamedSession:
         return UsageError(
             f"session '{self.name}' has ended",
             detail=self.last_words(),
-            hint=f"Start it anew: tpbox restart {self.name}; what it said: tpbox logs {self.name}",
+            hint=f"Start it anew: {self.anew}; what it said: tpbox logs {self.name}",
         )
 
     def remove(self) -> None:

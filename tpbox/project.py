@@ -26,7 +26,7 @@ from typing import Any
 
 from tpbox import background, named, process, signals, state
 from tpbox.background import Beginning
-from tpbox.errors import DockerError, InterruptedSession, TpboxError
+from tpbox.errors import DockerError, TpboxError
 from tpbox.local.compose import Compose, own_words
 from tpbox.named import NamedSession, Start
 from tpbox.plan.compose import override
@@ -51,29 +51,29 @@ class Project:
         self.name = name
         self._folder = state.directory() / "compose" / name
         self.override = self._folder / "override.yaml"
-        self._begun: list[NamedSession] = []
+        self._begun: list[Beginning] = []  # their pipes are what ties the sessions to us
 
     def begin(self, plan: ComposePlan, wanted: Sequence[ClusterService], *, tied: bool) -> None:
         """A session for each of these services, where there is none yet, with its helper, up. `tied`: they end with
-        this process. Raises TpboxError; what was begun has ended then."""
+        this process. Raises TpboxError, InterruptedSession at a signal; what was begun has ended then."""
         for warning in (warning for service in wanted for warning in service.warnings):
             self._console.warn(warning)
         beginnings: dict[str, Beginning] = {}
         try:
-            for service in wanted:
-                if one := self._beginning(service, tied):
-                    beginnings[service.name] = one
-            self._bring_up(plan, wanted, beginnings)
-        except BaseException as error:
-            self._abandon(beginnings.values())
-            if isinstance(error, KeyboardInterrupt):
-                raise InterruptedSession(signal.SIGINT) from None
+            with signals.interrupting():
+                for service in wanted:
+                    if one := self._beginning(service, tied):
+                        beginnings[service.name] = one
+                self._bring_up(plan, wanted, beginnings)
+        except BaseException:
+            with signals.shielded(self._console.say):
+                self._abandon(beginnings.values())
             raise
-        self._begun = [one.session for one in beginnings.values()]
+        self._begun = list(beginnings.values())
 
     def begun(self) -> list[NamedSession]:
         """Those that begin() has begun; others were there."""
-        return self._begun
+        return [one.session for one in self._begun]
 
     def _beginning(self, service: ClusterService, tied: bool) -> Beginning | None:
         """None where the session is there already, as it is wanted. Raises UsageError where it is somebody else's."""
@@ -118,14 +118,22 @@ class Project:
         for one in beginnings:
             one.cancel()
         for one in beginnings:
-            one.wait()
-            one.session.remove()
+            try:
+                one.wait()
+            except TpboxError as error:
+                self._console.warn(error.message)
+                continue
+            if not one.crashed:  # else its log is all that there is to say
+                one.session.remove()
         self._tidy()
 
     def _write_override(self, plan: ComposePlan, wanted: Collection[str]) -> None:
         """With the services that are wanted, and those that have a session already."""
         mine = {session.name for session in self.sessions() if session.alive()}
         services = [service for service in plan.services if service.name in wanted or service.session in mine]
+        if not services:
+            self._tidy()
+            return
         planned = {}
         for service in services:
             known = NamedSession(service.session).plan()

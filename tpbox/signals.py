@@ -2,7 +2,7 @@
 
     with signals.interrupting():     # start-up: the first one ends it, by an InterruptedSession
         ...
-    with signals.heard_by(event):    # a named session waits: the first one sets the event
+    with signals.heard() as numbers: # a named session waits: they are noted
         ...
     with signals.shielded(say):      # clean-up: not ended by a second Ctrl-C; a third leaves the rest
         ...
@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -72,10 +71,11 @@ def shielded(say: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def heard_by(event: threading.Event) -> Iterator[None]:
-    """Within, such a signal sets the event, and nothing else."""
-    with handled_by(lambda *_: event.set()):
-        yield
+def heard() -> Iterator[list[int]]:
+    """Within, such signals are noted in the list, and nothing else. Not in an Event: its lock may be held just then."""
+    numbers: list[int] = []
+    with handled_by(lambda number, _: numbers.append(number)):
+        yield numbers
 
 
 @contextlib.contextmanager

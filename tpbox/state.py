@@ -45,9 +45,16 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def empty(path: Path) -> None:
+    """Takes a file's text, where it is there; somebody may still look for the file."""
+    if path.exists():
+        write_private(path, "")
+
+
 @dataclass(frozen=True)
 class ObjectRef:
-    """Something that a session makes, by its kind (`job`, `container`, `volume`, `lease`: a swap record) and name."""
+    """Something that a session makes, by its kind (`job`, `container`, `volume`, `lease`: a swap record; `file`) and
+    name."""
 
     kind: str
     name: str

@@ -15,6 +15,8 @@ import contextlib
 import json
 import os
 import re
+import select
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -26,6 +28,7 @@ from tpbox.errors import TpboxError
 from tpbox.ui import NORMAL, Console
 
 PIPE = "TPBOX_STEPS"  # the descriptor's number, in the environment of the process in the background
+STARTER_POLL = 200  # milliseconds
 SAID = ("say", "detail", "warn", "progress", "event")
 
 
@@ -65,6 +68,7 @@ class RelayedConsole(Console):
         super().__init__(console.verbosity, console.stream, "plain")
         self._pipe: IO[str] | None = pipe
         self._telling = threading.Lock()
+        self._following = False
 
     def tell(self, **message: Any) -> bool:
         """Returns whether somebody still reads it."""
@@ -78,6 +82,29 @@ class RelayedConsole(Console):
                 self.let_go()
                 return False
         return True
+
+    def end_with_starter(self) -> None:
+        """Until tell_last(), the end of the one who has started us is a SIGTERM for us."""
+        if self._pipe is not None:
+            self._following = True
+            descriptor = os.dup(self._pipe.fileno())
+            threading.Thread(target=self._follow_starter, args=(descriptor,), name="starter", daemon=True).start()
+
+    def _follow_starter(self, descriptor: int) -> None:
+        poll = select.poll()
+        poll.register(descriptor, 0)  # what is asked for by nobody comes all the same: POLLERR, nobody reads any more
+        while self._following:
+            if poll.poll(STARTER_POLL) and self._following:
+                os.kill(os.getpid(), signal.SIGTERM)
+                break
+        os.close(descriptor)
+
+    def tell_last(self, **message: Any) -> bool:
+        """The starter may go now. Returns whether it was still there."""
+        self._following = False
+        there = self.tell(**message)
+        self.let_go()
+        return there
 
     def let_go(self) -> None:
         """The starter need not wait any more."""

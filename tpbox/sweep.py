@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from tpbox import names, state
@@ -145,6 +146,8 @@ def remove(
             stack.push(f"Job {name}", lambda ns=namespace, job=name: proxy_pod.delete(api(), ns, job))  # type: ignore[misc]
         for namespace in found.guarded:
             stack.push("guard", lambda ns=namespace: guard.delete(api(), ns, found.session))  # type: ignore[misc]
+    for file in _files(found.record):
+        stack.push(f"file {file}", functools.partial(state.empty, file))
     if docker:
         for volume in found.volumes:
             stack.push(f"volume {volume}", lambda v=volume: volumes.remove(docker, v))  # type: ignore[misc]
@@ -220,6 +223,11 @@ def _in_cluster(api: Api, session: str, namespace: str, warn: Say) -> list[Seen]
     except ClusterError as error:
         warn(f"sessions of context '{api.context}' are not looked for: {error.message}")
         return []
+
+
+def _files(record: SessionRecord | None) -> list[Path]:
+    """What holds secrets of the session's pod."""
+    return [Path(o.name) for o in record.objects if o.kind == "file"] if record else []
 
 
 def _jobs(record: SessionRecord | None, seen: Seen | None) -> tuple[tuple[str, str], ...]:

@@ -117,3 +117,13 @@ def test_nobody_is_told_to_end_while_the_process_is_not_known(monkeypatch: pytes
 def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     with pytest.raises(TpboxError, match="which is gone"):
         background.begin(NamedSession("dev"), Start((), str(tmp_path / "gone")), Console(stream=io.StringIO()))
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"), [("--restore-wait 600", 600), ("--restore-wait=5 -n shop", 5), ("-n shop", 0)]
+)
+def test_the_end_may_take_as_long_as_its_own_words_allow(words: str, seconds: int) -> None:
+    session = NamedSession("dev")
+    session.make_folder()
+    session.save(Start(("up", "dev", *words.split()), "/"))
+    assert background._restore_wait(session) == seconds

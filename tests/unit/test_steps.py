@@ -4,6 +4,7 @@ import io
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,18 @@ def test_a_process_in_the_background_tells_by_a_pipe_that_its_children_do_not_ha
     assert child.wait() == 0
     assert (tmp_path / "log").read_text() == "None\n"
     assert steps.in_background() is None
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["begins", "is up"])
+def test_a_starter_that_dies_while_it_begins_ends_it(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "STARTER_POLL", 1)
+    killed = threading.Event()
+    monkeypatch.setattr(os, "kill", lambda *_: killed.set())
+    reading, writing = os.pipe()
+    console = RelayedConsole(Console(stream=io.StringIO()), os.fdopen(writing, "w"))
+    console.end_with_starter()
+    if told:
+        assert console.tell_last(up="dev")
+    os.close(reading)
+    assert killed.wait(0.2 if told else 10) is not told
+    assert console.tell_last(up="dev") is False

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -122,6 +123,17 @@ def test_all_of_a_dead_session_is_removed_and_then_its_record() -> None:
     assert remove(find(docker, cluster)["gone"], docker, cluster) == ([], [])
     assert (docker.there, docker.volume_names["gone"], cluster.objects) == ([], [], {})
     assert not dead.path.exists()
+
+
+def test_of_a_file_with_secrets_the_text_goes(tmp_path: Path) -> None:
+    secrets = tmp_path / "web.env"
+    secrets.write_text("TOKEN=s3cret")
+    dead = record("gone", alive=False)
+    dead.objects += [ObjectRef("file", str(secrets)), ObjectRef("file", str(tmp_path / "never.env"))]
+    dead.save()
+    docker, cluster = FakeDocker(("gone", "tpbox-gone")), cluster_with("gone")
+    assert remove(find(docker, cluster)["gone"], docker, cluster) == ([], [])
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("*.env")] == [("web.env", "")]
 
 
 def test_a_record_stays_as_long_as_something_does() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tpbox.errors import UsageError
 from tpbox.ui import Console
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ _WITH_VALUE = {
     "down": ("-t", "--timeout", "--rmi"),
 }  # fmt: skip
 _DETACHING = ("--detach", "--wait", "--no-start")
-_SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_HELP = ("-h", "--help")
+# Without click's own help: it would find -h in -fshop.yaml.
+_SETTINGS = {"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
 
 
 @click.command(context_settings=_SETTINGS)
@@ -50,15 +53,22 @@ def compose(ctx: click.Context, words: tuple[str, ...]) -> int:
     tpbox compose run web python manage.py migrate
     tpbox compose down
     """
-    from tpbox.local.compose import Compose
-
     options, rest = split(words)
-    if not rest:
+    if not rest or set(options) & set(_HELP):
         click.echo(ctx.get_help())
         return 0
+    from tpbox.local.compose import Compose  # not for --help: it knows YAML
+
     docker_compose = Compose(options)
     docker_compose.check_version()
-    return _COMMANDS.get(rest[0], _other)(docker_compose, rest, ctx.obj)
+    if rest[0] not in _COMMANDS or wants_help(rest):
+        return _other(docker_compose, rest, ctx.obj)
+    if "--dry-run" in [*options, *own_options(rest)]:
+        raise UsageError(
+            f"--dry-run: tpbox compose {rest[0]} is for real: without sessions there is nothing to show",
+            hint="One service's session alone: tpbox up NAME … --dry-run",
+        )
+    return _COMMANDS[rest[0]](docker_compose, rest, ctx.obj)
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -73,7 +83,7 @@ def services(command: str, arguments: Sequence[str]) -> list[str]:
     """The services that `up`, `run` or `down` names; of `run` it is one, with its program behind it."""
     found, words = [], iter(arguments)
     for word in words:
-        if word in _WITH_VALUE[command]:
+        if takes_value(command, word):
             next(words, None)
         elif not word.startswith("-"):
             found.append(word)
@@ -82,14 +92,37 @@ def services(command: str, arguments: Sequence[str]) -> list[str]:
     return found
 
 
-def detaches(arguments: Sequence[str]) -> bool:
-    """Whether `up` is to return while the services run."""
-    return any(word in _DETACHING or re.fullmatch(r"-[a-zA-Z]*d[a-zA-Z]*", word) for word in arguments)
+def takes_value(command: str, word: str) -> bool:
+    """Whether the next word is this option's: also of joined short ones, `-itu root`."""
+    joined = re.fullmatch(r"-[a-zA-Z]+", word)
+    return word in _WITH_VALUE[command] or bool(joined and f"-{word[-1]}" in _WITH_VALUE[command])
+
+
+def own_options(words: Sequence[str]) -> list[str]:
+    """The command's, without those of a program that `run` is to run."""
+    command, *arguments = words
+    if command == "run" and (named := services(command, arguments)):
+        arguments = arguments[: arguments.index(named[0])]
+    return [word for word in arguments if word.startswith("-")]
+
+
+def wants_help(words: Sequence[str]) -> bool:
+    return bool(set(own_options(words)) & set(_HELP))
+
+
+def detaches(options: Sequence[str]) -> bool:
+    """Whether Compose is to return while the services run."""
+    for word in options:
+        option, _, value = word.partition("=")
+        short = re.fullmatch(r"-[a-zA-Z]*d[a-zA-Z]*", option)
+        if (short or option in _DETACHING) and value.lower() not in ("false", "0", "f"):
+            return True
+    return False
 
 
 def _up(compose: Compose, words: Sequence[str], console: Console) -> int:
     project, plan, wanted = _planned(compose, words, console)
-    if detaches(words[1:]):
+    if detaches(own_options(words)):
         project.begin(plan, wanted, tied=False)
         code = project.foreground(*words)
         if code != 0:
@@ -105,6 +138,9 @@ def _up(compose: Compose, words: Sequence[str], console: Console) -> int:
 
 def _run(compose: Compose, words: Sequence[str], console: Console) -> int:
     project, plan, wanted = _planned(compose, words, console)
+    if detaches(own_options(words)):
+        project.begin(plan, wanted, tied=False)
+        return project.foreground(*words)
     project.begin(plan, wanted, tied=True)
     try:
         return project.foreground(*words, ending=project.begun())
@@ -133,7 +169,12 @@ def _config(compose: Compose, words: Sequence[str], console: Console) -> int:
 
 
 def _other(compose: Compose, words: Sequence[str], console: Console) -> int:
-    return _there(compose, console).foreground(*words)
+    """Compose says itself what is wrong with the project, if it needs one: `version` and `ls` do not."""
+    try:
+        project = _there(compose, console)
+    except UsageError:
+        return compose.foreground(*words)
+    return project.foreground(*words)
 
 
 def _planned(

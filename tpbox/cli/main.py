@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import click
 
-from tpbox import __version__, state
+from tpbox import __version__, state, steps
 from tpbox.errors import EXIT_TPBOX, TpboxError, UsageError
 from tpbox.ui import DEBUG, NORMAL, QUIET, Console, Mode, setup_logging
 
@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
 
 def _set_mode(ctx: click.Context, _: click.Parameter, value: Mode) -> None:
     """At once: what is wrong with the words behind it is said in the mode already."""
-    if isinstance(ctx.obj, Console):
+    if isinstance(ctx.obj, Console) and not isinstance(ctx.obj, steps.RelayedConsole):  # that one has a log
         ctx.obj.mode = value
 
 
@@ -132,9 +132,18 @@ def run(argv: Sequence[str], console: Console) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _console() -> Console:
+    """Of a process in the background, what is said goes to whoever has started it too: wrong words as well."""
+    if steps.PIPE not in os.environ:
+        return Console()
+    pipe = steps.in_background()
+    assert pipe, "it is there"
+    return steps.RelayedConsole(Console(), pipe)
+
+
 def main() -> None:
     """The entry point: says errors on stderr and exits."""
-    console = Console()
+    console = _console()
     try:
         code = run(sys.argv[1:], console)
     except TpboxError as error:

@@ -45,10 +45,11 @@ def up(ctx: click.Context, /, name: str, foreground: bool, **chosen: Any) -> int
 
         click.echo("\n".join(plan(request).describe()))
         return 0
-    if pipe := steps.in_background():
-        relayed = steps.RelayedConsole(console, pipe)
+    if isinstance(console, steps.RelayedConsole):
+        relayed: steps.RelayedConsole = console
+        relayed.end_with_starter()
         outputs = replace(outputs, on_planned=lambda planned: _tell_plan(session, planned, relayed))
-        return _hold(session, request, relayed, outputs, _words(ctx))
+        return _hold(session, request, console, outputs, _words(ctx))
     if session.alive():
         raise session.taken()
     if foreground:
@@ -65,29 +66,21 @@ def up(ctx: click.Context, /, name: str, foreground: bool, **chosen: Any) -> int
 def _hold(
     session: NamedSession, request: SessionRequest, console: Console, outputs: Outputs, words: tuple[str, ...]
 ) -> int:
-    """This process is the session. Its starter gets the error, if there is one."""
+    """This process is the session."""
     from tpbox import session as sessions
     from tpbox.session import held
 
     def ready() -> None:
-        if isinstance(console, steps.RelayedConsole):
-            if not console.tell(up=session.name):
-                raise TpboxError("whoever started it has gone")
-            console.let_go()
+        if isinstance(console, steps.RelayedConsole) and not console.tell_last(up=session.name):
+            raise TpboxError("whoever started it has gone")
 
-    try:
-        with session.held():
-            if isinstance(console, steps.RelayedConsole):
-                session.take_log()
-            else:
-                session.log.unlink(missing_ok=True)
-            session.save(Start.here(words))
-            return sessions.run(request, console, outputs, lambda live: held.hold(live, session, ready))
-    except TpboxError as error:
-        if not isinstance(console, steps.RelayedConsole):
-            raise
-        console.error(error)
-        return error.exit_code
+    with session.held():
+        if isinstance(console, steps.RelayedConsole):
+            session.take_log()
+        else:
+            session.log.unlink(missing_ok=True)
+        session.save(Start.here(words))
+        return sessions.run(request, console, outputs, lambda live: held.hold(live, session, ready))
 
 
 def _tell_plan(session: NamedSession, planned: Mapping[str, Any], console: steps.RelayedConsole) -> None:
@@ -140,6 +133,11 @@ def restart(ctx: click.Context, name: str) -> int:
     alive, start = session.alive(), session.start()
     if start is None:
         raise session.missing()
+    if session.composed():
+        raise UsageError(
+            f"session '{name}' is of a Compose project: Compose has to make its helper too",
+            hint="In the project's folder: tpbox compose down, then tpbox compose up -d",
+        )
     if alive:
         background.end(session, console)
     background.begin(session, start, console)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ _OVERRIDES = (
 
 # logrus, when Compose's stderr is no terminal: time="…" level=warning msg="…"
 _LOG_LINE = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg=(?:"(?P<quoted>.*)"|(?P<bare>.*))')
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 has a meaning for a value that is `=` alone; Compose writes 1.2, where it is a text."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda _, node: node.value)
 
 
 class Compose:
@@ -69,7 +77,7 @@ class Compose:
                 hint=f"To see what it says alone: {shlex.join(argv)}",
             ) from error
         # What `config` prints is a Compose file again, in which each $ is written twice.
-        return dict(yaml.safe_load(said.replace("$$", "$")) or {})
+        return dict(yaml.load(said.replace("$$", "$"), Loader=_Loader) or {})
 
     def argv(self, *words: str, override: str = "") -> list[str]:
         """`docker compose … WORDS`, with the override behind the user's own files. Raises UsageError where there are
@@ -82,6 +90,10 @@ class Compose:
         """The project's, to which paths in its files are relative. Raises UsageError when there is no file."""
         given = [*values(self.options, "", "--project-directory")]
         return (Path(given[-1]) if given else Path(self.files()[0]).parent).resolve()
+
+    def foreground(self, *words: str) -> int:
+        """Runs it as it is, with our terminal, and returns its exit code."""
+        return subprocess.call(self.argv(*words))
 
     def files(self) -> tuple[str, ...]:
         """The project's Compose files. Raises UsageError when there is none."""

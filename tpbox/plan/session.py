@@ -147,7 +147,8 @@ class SessionPlan:
         service = [("service", self.service_name)] if self.service_name else []
         app = [("container", self.app_name)] if self.request.process.image and not self.request.session_name else []
         containers = [("container", self.name), *app]
-        return [*swapped, ("job", self.name), *service, *volumes, *mover, *containers]
+        files = [("file", composed.env_file)] if (composed := self.request.composed) else []
+        return [*swapped, ("job", self.name), *service, *volumes, *mover, *containers, *files]
 
     def proxy_pod(self, image: str, authorized_key: str) -> ProxyPod:
         request = self.request

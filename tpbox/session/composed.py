@@ -19,7 +19,6 @@ from tpbox.cluster.proxy_pod import ReadyPod
 from tpbox.cluster.swap import SwappedError
 from tpbox.errors import DockerError, TpboxError
 from tpbox.local import helper
-from tpbox.local.docker import Container
 from tpbox.plan import envfile
 from tpbox.session.live import ENGINE_TIMEOUT, HELLO_TIMEOUT, LINK_TIMEOUT, Session
 from tpbox.tunnel.control import Control
@@ -70,6 +69,8 @@ class ComposedSession(Session):
 
     def _write_environment(self) -> None:
         """For Compose, which reads it when it makes the service's container."""
+        if self._ending.is_set():
+            return
         rendered = envfile.file(self.environment)  # Compose reads dotenv as it is meant
         for words in rendered.doubts():
             self.console.warn(words)
@@ -77,8 +78,7 @@ class ComposedSession(Session):
 
     def _forget_environment(self) -> None:
         """Compose still reads the file, whatever it is asked, until `tpbox compose` has removed the override."""
-        if self._env_file.exists():
-            state.write_private(self._env_file, "")
+        state.empty(self._env_file)
 
     @property
     def _env_file(self) -> Path:
@@ -179,12 +179,14 @@ class ComposedSession(Session):
     def end_processes(self) -> None:
         """Stops the service's containers, as Compose would, and removes them: without the session they have neither
         network nor volumes. Raises DockerError."""
+        self.processes.close()
         labels = names.labels(names.Role.APP, self.plan.session)
-        if found := self.docker.containers(labels):
+        mine = [container.name for container in self.docker.containers(labels)]
+        if found := list(dict.fromkeys([*mine, *self.docker.sharing_network(self.plan.name)])):
             with ThreadPoolExecutor(len(found)) as pool:
                 for _ in pool.map(self._end_process, found):
                     pass
 
-    def _end_process(self, container: Container) -> None:
-        self.docker.stop(container.name, STOP_WITHIN)
-        self.docker.remove(container.name)
+    def _end_process(self, container: str) -> None:
+        self.docker.stop(container, STOP_WITHIN)
+        self.docker.remove(container)

@@ -25,17 +25,21 @@ from tpbox.session.live import Session
 from tpbox.session.process import ContainerProcess
 from tpbox.steps import RelayedConsole
 
+HEARD_WITHIN = 0.2  # seconds until a signal is answered
+ACCEPT_RETRY = 0.1  # seconds
+
 
 def hold(session: Session, name: NamedSession, ready: Callable[[], None]) -> int:
     """Serves until a signal or the end of the session; `ready` is called when processes may come.
 
     Returns 0. Raises TpboxError when the session could not go on.
     """
-    with signals.heard_by(session.over), _open(session, name):
+    with signals.heard() as heard, _open(session, name):
         ready()
         if (composed := session.plan.request.composed) and composed.attached:
             threading.Thread(target=_follow_starter, args=(session,), name="starter", daemon=True).start()
-        session.over.wait()
+        while not heard and not session.over.wait(HEARD_WITHIN):
+            pass
     if session.lost:
         raise session.lost
     session.console.say("ending")
@@ -54,20 +58,26 @@ def _follow_starter(session: Session) -> None:
 @contextlib.contextmanager
 def _open(session: Session, name: NamedSession) -> Iterator[None]:
     """Within, somebody answers at the socket."""
+    closed = threading.Event()
     with door.listen(name) as listener:
-        threading.Thread(target=_accept, args=(session, listener), name="door", daemon=True).start()
+        threading.Thread(target=_accept, args=(session, listener, closed), name="door", daemon=True).start()
         try:
             yield
         finally:
+            closed.set()
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)  # who is in accept() keeps a socket that is only closed
 
 
-def _accept(session: Session, listener: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # closed
-        while True:
+def _accept(session: Session, listener: socket.socket, closed: threading.Event) -> None:
+    while True:
+        try:
             connection, _ = listener.accept()
-            threading.Thread(target=_serve, args=(session, connection), name="exec", daemon=True).start()
+        except OSError:  # closed; or a want of descriptors, which passes
+            if closed.wait(ACCEPT_RETRY):
+                return
+            continue
+        threading.Thread(target=_serve, args=(session, connection), name="exec", daemon=True).start()
 
 
 def _serve(session: Session, connection: socket.socket) -> None:

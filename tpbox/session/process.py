@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tpbox.errors import TpboxError, UsageError
+from tpbox.errors import DockerError, TpboxError, UsageError
 from tpbox.local import app
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
@@ -108,6 +108,12 @@ class Processes:
         self._there.pop(process.plan.name, None)
 
     def remove(self) -> None:
-        """Ends and removes them all. Raises DockerError."""
+        """Ends and removes them all. Raises the first DockerError, when all have been tried."""
+        errors = []
         for process in self.all():
-            self.release(process)
+            try:
+                self.release(process)
+            except DockerError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]

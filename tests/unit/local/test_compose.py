@@ -57,14 +57,14 @@ def test_no_compose_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_model_is_what_compose_resolves(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = 'name: shop\nservices:\n  web:\n    environment: {A: a$$b}\n    x-tpbox: {expose: ["8080:22"]}\n'
+    said = 'name: shop\nservices:\n  web:\n    environment: {A: a$$b, B: =}\n    x-tpbox: {expose: ["8080:22"]}\n'
     asked = answering(monkeypatch, lambda _: said)
     model = Compose(["-f", "a.yaml", "--profile", "dev"]).model(["web"])
     words = "docker compose -f a.yaml --profile dev config --format yaml web"
     assert asked == [words.split()]
     assert model == {
         "name": "shop",
-        "services": {"web": {"environment": {"A": "a$b"}, "x-tpbox": {"expose": ["8080:22"]}}},
+        "services": {"web": {"environment": {"A": "a$b", "B": "="}, "x-tpbox": {"expose": ["8080:22"]}}},
     }
 
 

@@ -86,7 +86,7 @@ def override(plan: ComposePlan, sessions: Mapping[str, Planned]) -> dict[str, An
         volumes |= {m["source"]: {"external": True, "name": m["source"]} for m in mounted if m["type"] == "volume"}
         services[service.helper] = _helper(service, planned, way_out)
         services[service.name] = _app(service, planned)
-    services |= {name: _behind(leader) for name, leader in plan.followers.items()}
+    services |= {name: _follower(leader) for name, leader in plan.followers.items()}
     return {"services": services, **_filled(networks=networks, volumes=volumes)}
 
 
@@ -157,6 +157,12 @@ def _behind(leader: ClusterService) -> dict[str, Any]:
         "network_mode": f"service:{leader.helper}",
         "depends_on": {leader.helper: {"condition": "service_healthy", "restart": True}},
     }
+
+
+def _follower(leader: ClusterService) -> dict[str, Any]:
+    """`network_mode: service:LEADER`, which is now its helper's, has been a reason to start the leader."""
+    behind = _behind(leader)
+    return {**behind, "depends_on": {**behind["depends_on"], leader.name: {"condition": "service_started"}}}
 
 
 def _without_networks(sysctls: Mapping[str, str]) -> dict[str, Reset] | Reset | None:

@@ -8,11 +8,12 @@ from ipaddress import ip_address
 
 import pytest
 from supervisor import localnames, questions
-from supervisor.localnames import AAAA, A
+from supervisor.localnames import AAAA, A, LocalNames
 
 from tests.unit.images.local.test_questions import query
 
 KNOWN = frozenset({"cache", "cache.shop_default"})
+SEARCH = ("shop.svc.cluster.local", "svc.cluster.local", "cluster.local")
 MX = 15
 V4, V6 = ip_address("172.20.0.3").packed, ip_address("fd00::3").packed
 
@@ -44,7 +45,7 @@ class Docker:
 
 
 def ask(docker: Docker, name: str, kind: int = A) -> bytes:
-    return asyncio.run(localnames.answered(query(name, kind), KNOWN, docker))
+    return asyncio.run(LocalNames(KNOWN, SEARCH).answered(query(name, kind), docker))
 
 
 def code(answer: bytes) -> int:
@@ -85,7 +86,7 @@ def test_nor_does_one_whose_answer_cannot_be_read() -> None:
     async def rubbish(asked: bytes) -> bytes:
         return response(asked, (A, V4))[:-2]
 
-    answer = asyncio.run(localnames.answered(query("cache.compose.tpbox"), KNOWN, rubbish))
+    answer = asyncio.run(LocalNames(KNOWN, SEARCH).answered(query("cache.compose.tpbox"), rubbish))
     assert code(answer) == questions.REFUSED
 
 
@@ -95,7 +96,7 @@ def test_a_resolver_that_is_slow_for_one_kind_does_not_hold_the_other_up() -> No
             await asyncio.sleep(60)
         return response(asked, (A, V4))
 
-    answer = asyncio.run(localnames.answered(query("cache.compose.tpbox"), KNOWN, slow))
+    answer = asyncio.run(LocalNames(KNOWN, SEARCH).answered(query("cache.compose.tpbox"), slow))
     assert answer.endswith(V4)
 
 
@@ -114,12 +115,12 @@ def test_any_other_question_is_passed_on_as_it_is(name: str) -> None:
         seen.append(asked)
         return b"answer"
 
-    assert asyncio.run(localnames.answered(query(name), KNOWN, forward)) == b"answer"
+    assert asyncio.run(LocalNames(KNOWN, SEARCH).answered(query(name), forward)) == b"answer"
     assert seen == [query(name)]
 
 
 def test_what_is_no_query_gets_no_answer() -> None:
-    assert asyncio.run(localnames.answered(b"rubbish", KNOWN, Docker())) == b""
+    assert asyncio.run(LocalNames(KNOWN, SEARCH).answered(b"rubbish", Docker())) == b""
 
 
 def test_an_answer_that_is_cut_off_says_so_that_it_is_asked_for_by_tcp() -> None:
@@ -149,3 +150,23 @@ def test_compressed_names_and_other_records_are_passed_over() -> None:
 def test_an_answer_that_cannot_be_read_is_an_error(message: bytes) -> None:
     with pytest.raises(ValueError):
         localnames.addresses(message, A)
+
+
+def test_a_refused_name_is_refused_in_the_cluster_too_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1.0
+    monkeypatch.setattr("supervisor.localnames.time.monotonic", lambda: now)
+    names = LocalNames(KNOWN, SEARCH)
+    gone = Docker()
+
+    async def forward(_: bytes) -> bytes:
+        return b"the cluster's"
+
+    def asked(name: str, by: localnames.Forward = forward) -> bytes:
+        return asyncio.run(names.answered(query(name), by))
+
+    assert asked("cache.shop.svc.cluster.local") == b"the cluster's"
+    assert code(asked("cache.compose.tpbox", gone)) == questions.REFUSED
+    assert code(asked("cache.shop.svc.cluster.local")) == questions.REFUSED, "Go's resolver comes here next"
+    assert asked("db.shop.svc.cluster.local") == b"the cluster's"
+    now += localnames.GOES_ON
+    assert asked("cache.shop.svc.cluster.local") == b"the cluster's"

@@ -169,7 +169,10 @@ def test_a_service_in_the_services_network_is_led_to_the_helper() -> None:
     services = written(others={"side": {"network_mode": "service:web"}})["services"]
     assert services["side"] == {
         "network_mode": "service:web-tpbox",
-        "depends_on": {"web-tpbox": {"condition": "service_healthy", "restart": True}},
+        "depends_on": {
+            "web-tpbox": {"condition": "service_healthy", "restart": True},
+            "web": {"condition": "service_started"},
+        },
     }
 
 

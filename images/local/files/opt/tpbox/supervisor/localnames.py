@@ -1,16 +1,19 @@
 """The names of a Compose project's own networks, `cache` or `cache.shop_default`: Docker's resolver knows them.
 
-    await localnames.answered(query, wanted.local_names, forward)
+    names = LocalNames(wanted.local_names, questions.search(info["resolvConf"]))
+    await names.answered(query, forward)
 
 A pod's resolv.conf has `ndots:5`: a program that asks for `cache` asks for `cache.shop.svc.cluster.local` first, and
 would get the cluster's service. So the search list begins with a domain of ours, and a question below that tells that
-the short name was meant. A service that does not run is refused, by which a program's resolver stops: with "no such
-name" it would go on, and silently reach the cluster's service of the same name.
+the short name was meant. A service that does not run is refused, by which the C libraries' resolvers stop: with "no
+such name" they would go on, and silently reach the cluster's service of the same name. Go's resolver goes on all the
+same: so what is refused is refused below the search list's other domains, too, for as long as it takes to get there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
@@ -22,6 +25,7 @@ SUFFIX = f".{DOMAIN}"
 A, AAAA = 1, 28
 LENGTHS = {A: 4, AAAA: 16}  # bytes of an address
 IN = b"\0\1"
+GOES_ON = 1.0  # seconds
 RECURSION_DESIRED, TRUNCATED = 0x01, 0x02  # of the first byte of the flags
 CODE = 0x0F  # of the second
 POINTER = 0xC0
@@ -38,28 +42,52 @@ class Found:
     truncated: bool = False
 
 
-async def answered(query: bytes, known: Collection[str], forward: Forward) -> bytes:
-    """Answers what is below DOMAIN, and forwards what is not; nothing for what is no query."""
-    try:
-        name, end = questions.question(query)
-    except ValueError:
-        return b""
-    if name != DOMAIN and not name.endswith(SUFFIX):
-        return await forward(query)
-    if name.removesuffix(SUFFIX) not in known:
-        return questions.answer(query, questions.NO_SUCH_NAME)
-    return await _local(query, int.from_bytes(query[end - 4 : end - 2], "big"), forward)
+class LocalNames:
+    """`known` are answered by Docker's resolver; `search` is the pod's own search list."""
+
+    def __init__(self, known: Collection[str] = (), search: Collection[str] = ()) -> None:
+        self._known = known
+        self._search = search
+        self._refused: dict[str, float] = {}  # when, by time.monotonic()
+
+    async def answered(self, query: bytes, forward: Forward) -> bytes:
+        """Answers what is below DOMAIN, and forwards what is not; nothing for what is no query."""
+        try:
+            name, end = questions.question(query)
+        except ValueError:
+            return b""
+        if name != DOMAIN and not name.endswith(SUFFIX):
+            return questions.answer(query, questions.REFUSED) if self._goes_on(name) else await forward(query)
+        short = name.removesuffix(SUFFIX)
+        if short not in self._known:
+            return questions.answer(query, questions.NO_SUCH_NAME)
+        found = await _local(query, int.from_bytes(query[end - 4 : end - 2], "big"), forward)
+        if found is None:
+            self._refused[short] = time.monotonic()
+            return questions.answer(query, questions.REFUSED)
+        self._refused.pop(short, None)
+        return found
+
+    def _goes_on(self, name: str) -> bool:
+        """Whether this is a name that was refused, with the next domain of the search list behind it."""
+        return any(
+            name == f"{short}.{domain}"
+            for short, when in self._refused.items()
+            if time.monotonic() - when < GOES_ON
+            for domain in self._search
+        )
 
 
-async def _local(query: bytes, asked: int, forward: Forward) -> bytes:
-    """Both kinds of address are asked for at once: whether the service runs decides, not whether it has this kind."""
+async def _local(query: bytes, asked: int, forward: Forward) -> bytes | None:
+    """Both kinds of address are asked for at once: whether the service runs decides, not whether it has this kind. None
+    where it does not run."""
     looking = {kind: asyncio.ensure_future(_look_up(query, kind, forward)) for kind in LENGTHS}
     try:
         for kind in sorted(LENGTHS, key=lambda kind: kind != asked):
             if (found := await looking[kind]).records:
                 records, flags = (found.records, TRUNCATED * found.truncated) if kind == asked else ((), 0)
                 return questions.answer(query, questions.SUCCESS, records, flags)
-        return questions.answer(query, questions.REFUSED)
+        return None
     finally:
         for task in looking.values():
             task.cancel()

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 from supervisor import children, link, localnames, netns, questions, resolver
 from supervisor.carried import Address, Carried, Network, Wanted
 from supervisor.children import CommandError
+from supervisor.localnames import LocalNames
 from supervisor.protocol import Configure
 from supervisor.questions import Split
 from supervisor.resolver import Ask
@@ -51,6 +52,7 @@ class Outside:
         self._also: dict[str, tuple[str, ...]] = {}
         self._nameservers: list[str] = []
         self._split: Split | None = None
+        self._local_names = LocalNames()
         self._splitting = asyncio.Event()
 
     def configured(self, wanted: Wanted) -> None:
@@ -74,6 +76,7 @@ class Outside:
         self.configured(wanted)
         if wanted.forwards:
             self._split = Split.of(info["resolvConf"], wanted, self.carried)
+            self._local_names = LocalNames(wanted.local_names, questions.search(info["resolvConf"]))
             self._splitting.set()
         return self.carried
 
@@ -106,7 +109,7 @@ class Outside:
 
         if not self._wanted.local_names:
             return await forward(query)
-        return await localnames.answered(query, self._wanted.local_names, forward)
+        return await self._local_names.answered(query, forward)
 
     def choose(self, name: str) -> Sequence[str]:
         """Who is asked for a name."""
