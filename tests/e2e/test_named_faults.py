@@ -19,7 +19,13 @@ from tests.e2e.shop import docker, kubectl
 
 IMAGE = ("--image", CLIENTS)
 SLEEPER = ("--", "sh", "-c", "echo ready; exec sleep 100")
-BACKGROUND = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
+# SIGHUP counts, also where whoever runs the tests does not hear it: nohup(1).
+BACKGROUND = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.setsid()
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 @pytest.fixture

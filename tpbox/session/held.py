@@ -18,6 +18,7 @@ from typing import Any
 
 from tpbox import door, signals
 from tpbox.errors import TpboxError, UsageError
+from tpbox.local.app import StartError
 from tpbox.named import NamedSession
 from tpbox.plan import process as processes
 from tpbox.plan.request import NATIVE_LATER, ProcessOptions
@@ -114,6 +115,8 @@ def _execute(
         if session.lost:
             raise session.lost
         return process.exit_code(ended)
+    except StartError as error:
+        raise session.blamed(error) from error
     finally:
         session.processes.release(process)
 

@@ -27,7 +27,7 @@ from tpbox.cluster.proxy_pod import ReadyPod
 from tpbox.cluster.swap import SwappedError
 from tpbox.errors import PodError, TpboxError, TunnelError
 from tpbox.local import helper
-from tpbox.local.app import TERM_PATIENCE
+from tpbox.local.app import TERM_PATIENCE, StartError
 from tpbox.local.docker import Docker
 from tpbox.local.volumes import VolumeService
 from tpbox.plan import engine
@@ -56,6 +56,7 @@ ENGINE_TIMEOUT = 20
 VOLUMES_TIMEOUT = 70  # a first copy included
 FOLLOW_INTERVAL = 0.5
 KILL_INTERVAL = 0.1
+LOST_WITHIN = 2  # seconds until the end of a helper is told
 LEFT_TO_KILL = 2  # seconds, for a process that was killed to be gone
 
 
@@ -204,13 +205,23 @@ class Session:
             f"running as {self.plan.name} in {self.plan.facts.context}/{self.plan.facts.namespace} "
             f"({self.phases.elapsed():.1f} s)"
         )
-        with self.phases.phase("running"), process.moving(last=True):
-            code = process.run(self.withdraw if self.place.swapping else None)
+        try:
+            with self.phases.phase("running"), process.moving(last=True):
+                code = process.run(self.withdraw if self.place.swapping else None)
+        except StartError as error:
+            raise self.blamed(error) from error
         if self.lost:
             raise self.lost
         if self.plan.request.keep:
             self._wait_for_a_look()
         return code
+
+    def blamed(self, error: StartError) -> TpboxError:
+        """Why a process could not be started: its own fault, or that of a helper which has gone just then."""
+        running = ((self.docker.inspect(self.plan.name) or {}).get("State") or {}).get("Running")
+        if not running:
+            self.over.wait(LOST_WITHIN)
+        return self.lost or error
 
     def withdraw(self) -> None:
         """Somebody ends the session, and the process can still answer: nobody shall miss it."""
