@@ -34,7 +34,8 @@ class Beginning:
 
     def __init__(self, session: NamedSession, start: Start, *, tied: bool = False) -> None:
         self.session = session
-        self.crashed = False  # it ended without a word
+        self.crashed = False  # it ended without a word, though nobody had told it to
+        self._cancelled = False
         if not Path(start.folder).is_dir():
             raise TpboxError(
                 f"session '{session.name}' was started in folder {start.folder}, which is gone",
@@ -50,7 +51,7 @@ class Beginning:
             yield message
             if "up" in message:
                 return
-        self.crashed = True
+        self.crashed = not self._cancelled
         raise TpboxError(
             f"session '{self.session.name}' ended while it began",
             detail=self.session.last_words(),
@@ -59,6 +60,7 @@ class Beginning:
 
     def cancel(self) -> None:
         """It ends, and says so in messages()."""
+        self._cancelled = True
         self._child.send_signal(signal.SIGTERM)
 
     def wait(self) -> None:

@@ -315,6 +315,25 @@ def test_ctrl_c_while_it_begins_leaves_nothing(tpbox: Launcher, tmp_path: Path) 
         assert inbound.replicas(tpbox.namespace, "deployment/web") == 2
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_who_dies_while_it_begins_leaves_nothing(tpbox: Launcher, tmp_path: Path, number: int) -> None:
+    with composing.project(tpbox, tmp_path) as made, made.start("up", "-d") as running:
+        wait_for("both sessions", lambda: len(made.sessions()) == 2, 20)
+        running.signal(number)
+        running.process.wait(40)
+        wait_for("the sessions' end", lambda: host.inventory(made.ids) == set(), 30)
+        assert inbound.replicas(tpbox.namespace, "deployment/web") == 2
+
+
+def test_help_and_a_dry_run_begin_nothing(tpbox: Launcher, tmp_path: Path) -> None:
+    with composing.project(tpbox, tmp_path) as made:
+        for words in (("up", "--help"), ("down", "--help"), ("run", "--help")):
+            assert "Usage:" in made(*words).ok().text
+        expect_error(made("up", "--dry-run"), 2, ("--dry-run", "for real"))
+        made.expect_nothing_of_tpbox()
+        assert tpbox("compose", "version").ok().text.startswith("Docker Compose version")
+
+
 # One service, one program
 
 
@@ -409,6 +428,14 @@ def on_the_host(model: dict[str, Any]) -> None:
     model["services"]["web"]["network_mode"] = "host"
 
 
+def hasty(model: dict[str, Any]) -> None:
+    model["services"]["web"]["x-tpbox"]["grace"] = 2
+
+
+def both(model: dict[str, Any]) -> None:
+    model["services"]["web"]["x-tpbox"]["like"] = "deploy/web"
+
+
 def local(model: dict[str, Any]) -> None:
     for service in model["services"].values():
         service.pop("x-tpbox", None)
@@ -425,6 +452,8 @@ def unknown_field(model: dict[str, Any]) -> None:
 BAD = {
     "unknown key": (misspelt, "up", 2, ("service web", "'exposes'", "Did you mean 'expose'")),
     "two swap one": (swapping_one, "up", 2, ("services web and worker", "only one")),
+    "wrong value": (hasty, "up", 2, ("service web", "'--grace'", "5<=x<=3600")),
+    "not together": (both, "up", 2, ("service web", "--swap and --like do not go together")),
     "network mode": (on_the_host, "up", 2, ("service web", "network_mode: host")),
     "none in the cluster": (local, "up", 2, ("no service", "x-tpbox")),
     "scale": (two_of_it, "up", 2, ("service web", "scale: 2", "one pod")),
