@@ -95,6 +95,7 @@ class RelayedConsole(Console):
         poll.register(descriptor, 0)  # what is asked for by nobody comes all the same: POLLERR, nobody reads any more
         while self._following:
             if poll.poll(STARTER_POLL) and self._following:
+                self.warn("whoever started it has gone")
                 os.kill(os.getpid(), signal.SIGTERM)
                 break
         os.close(descriptor)
