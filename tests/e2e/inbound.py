@@ -40,7 +40,8 @@ print("listening", flush=True)
 server.serve_forever()
 """
 
-# One request each 50 ms, whatever becomes of those before; a line for each.
+# One request each 50 ms, whatever becomes of those before; a line for each. It begins when the Service answers: a node
+# hears of endpoints a moment after the pod is Ready.
 ASKER = """
 import sys, threading, time, urllib.request
 def ask(number):
@@ -51,6 +52,12 @@ def ask(number):
     except Exception as error:
         said = f"failed {error!r}"
     print(f"{number} {began:.3f} {time.time() - began:.3f} {said}", flush=True)
+for _ in range(100):
+    try:
+        urllib.request.urlopen(sys.argv[1], timeout=1).close()
+        break
+    except OSError:
+        time.sleep(0.1)
 due = time.monotonic()
 for number in range(100_000):
     threading.Thread(target=ask, args=(number,)).start()
