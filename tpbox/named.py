@@ -39,24 +39,26 @@ DOCKER = "DOCKER_"
 
 @dataclass(frozen=True)
 class Start:
-    """How a session was started: `tpbox` with these words, in this folder. `session` is its id."""
+    """How a session was started: `tpbox` with these words, in this folder."""
 
     words: tuple[str, ...]
     folder: str
-    session: str = ""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     host: str = field(default_factory=socket.gethostname)
 
     @classmethod
     def here(cls, words: tuple[str, ...]) -> Start:
         """By this process, in its folder."""
-        kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(DOCKER)}
-        return cls(words, str(Path.cwd()), environment=kept)
+        return cls(words, str(Path.cwd()), environment={n: value for n, value in os.environ.items() if _decides(n)})
 
     def within(self, environment: Mapping[str, str]) -> dict[str, str]:
         """`environment` with what decides where the session lives as it was then."""
-        others = {n: value for n, value in environment.items() if n not in KEPT and not n.startswith(DOCKER)}
-        return {**others, **self.environment}
+        return {**{n: value for n, value in environment.items() if not _decides(n)}, **self.environment}
+
+
+def _decides(variable: str) -> bool:
+    """Whether it says where a session lives."""
+    return variable in KEPT or variable.startswith(DOCKER)
 
 
 class NamedSession:

@@ -5,8 +5,8 @@ for message in steps.replayed(reading, console): ... # what is no line for the c
 
 pipe = steps.in_background()                         # the process in the background
 console = steps.RelayedConsole(console, pipe)
-console.tell(up="dev")                               # to the starter; nobody may be there any more
-console.let_go()
+console.end_with_starter()
+console.tell_last(up="dev")                          # to the starter, who may go now
 """
 
 from __future__ import annotations

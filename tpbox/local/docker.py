@@ -227,6 +227,10 @@ class Docker:
             except docker.errors.NotFound:
                 return None
 
+    def state(self, name: str) -> Mapping[str, Any]:
+        """`State` of `docker inspect`; empty when there is no such container."""
+        return (self.inspect(name) or {}).get("State") or {}
+
     def published(self, port: int) -> dict[str, Any] | None:
         """The running container (as `docker inspect`) that publishes this TCP port of the host, or None."""
         with _translated("list containers"):
@@ -270,7 +274,7 @@ class Docker:
 
     def started(self, name: str) -> str:
         """When a container was last started; later is greater. "" when there is no such container."""
-        return str(((self.inspect(name) or {}).get("State") or {}).get("StartedAt", "")).rstrip("Z")
+        return str(self.state(name).get("StartedAt", "")).rstrip("Z")
 
     def sharing_network(self, name: str) -> list[str]:
         """The running containers whose network namespace is this container's."""

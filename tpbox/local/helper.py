@@ -69,7 +69,7 @@ def prepared(docker: Docker, plan: SessionPlan, image: str, cleanup: Cleanup) ->
 def adopt(docker: Docker, name: str, cancelled: threading.Event) -> Channel:
     """Waits until the container runs, and starts a supervisor in it. Raises DockerError, also when cancelled."""
     while not cancelled.wait(POLL):
-        if ((docker.inspect(name) or {}).get("State") or {}).get("Running"):
+        if docker.state(name).get("Running"):
             return docker.execute(name, SUPERVISOR)
     raise DockerError(f"the helper {name} is not waited for any more")
 

@@ -3,7 +3,7 @@
     session = Session(plan, images, docker, api, console, phases, outputs)
     with session.recorded():
         session.start()
-        code = session.run_process()             # `tpbox run`; a named session has process(…) and release(…)
+        code = session.run_process()             # `tpbox run`; a named session has process(…)
     session.close()
 
 Everything is undone by one clean-up stack, and named in the session record, before it is made.
@@ -218,8 +218,7 @@ class Session:
 
     def blamed(self, error: StartError) -> TpboxError:
         """Why a process could not be started: its own fault, or that of a helper which has gone just then."""
-        running = ((self.docker.inspect(self.plan.name) or {}).get("State") or {}).get("Running")
-        if not running:
+        if not self.docker.state(self.plan.name).get("Running"):
             self.over.wait(LOST_WITHIN)
         return self.lost or error
 
